@@ -32,7 +32,7 @@ export const AdminListenerSchema = section(
 
 export type AdminListenerConfig = Loaded<typeof AdminListenerSchema>;
 
-/** Metrics, the configuration and the rooms must not be everybody's who can reach the port. */
+/** Metrics, the configuration and the rooms must not be open to all clients that can reach the port. */
 export function checkAdminListener(
   listener: DraftOf<AdminListenerConfig> | undefined,
   findings: Findings,

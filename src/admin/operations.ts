@@ -9,7 +9,7 @@ export interface OperationRequest {
   readonly method: string;
   /** Raw, without the query. */
   readonly path: string;
-  /** What stands behind the `?`; may be empty. */
+  /** The text after the `?`; may be empty. */
   readonly query: string;
   readonly contentType: string | undefined;
   /** The page that sends the request, where a browser does. */
@@ -22,7 +22,7 @@ export interface OperationResponse {
   readonly body: unknown;
 }
 
-/** What serves routes that this process does not know. */
+/** Serves routes that this process does not know. */
 export interface Elsewhere {
   /** As `Operations.handle`. */
   handle(request: OperationRequest): Promise<OperationResponse | undefined>;

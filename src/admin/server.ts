@@ -15,7 +15,7 @@ import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js
 import { type MetricsFormat, metricsContentType, metricsFormat } from "../telemetry/exposition.js";
 import { type Elsewhere, Operations } from "./operations.js";
 
-/** Whether the gateway should get traffic, and what that rests on. */
+/** Whether the gateway should get traffic, and the reasons. */
 export interface Readiness {
   readonly ready: boolean;
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly message: string }>>;
@@ -32,26 +32,26 @@ export interface AdminOptions {
   readonly address: AdminAddress;
   /** PEM; undefined for plain HTTP. */
   readonly tls?: ShownTls | undefined;
-  /** PEM: the authorities whose client certificates are good in place of the token; needs `tls`. */
+  /** PEM: the authorities whose client certificates replace the token; needs `tls`. */
   readonly clientCa?: string | Buffer | undefined;
-  /** Asked at each request. Without it and `clientCa` everybody is served. */
+  /** Called at each request. Without it and `clientCa` every client is served. */
   readonly token?: () => string | undefined;
   readonly metrics: { text(format: MetricsFormat): Promise<string> };
   readonly ready: () => Readiness | Promise<Readiness>;
-  /** What the status page shows. */
+  /** The content of the status page. */
   readonly status: () => unknown;
   /** The resolved configuration with secrets already redacted; shown as JSON. */
   readonly config: () => unknown;
   /** The route table; shown as JSON. */
   readonly bindings: () => unknown;
-  /** What else is served: the same list until something of it changes. */
+  /** Further routes: the same list until one of them changes. */
   readonly routes?: () => readonly AdminRoute[];
-  /** Asked for what is none of the routes. */
+  /** Serves requests for other routes. */
   readonly elsewhere?: Elsewhere;
 }
 
 export interface AdminServer extends RenewableTls {
-  /** What it is bound to, with the port that was chosen. */
+  /** The bound address, with the port that was chosen. */
   readonly address: AdminAddress;
   /** Stops accepting and resolves once the requests under way have ended. */
   close(): Promise<void>;
@@ -91,7 +91,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     get shown() {
       return certificates?.shown;
     },
-    // Whoever calls knows that there are some.
+    // Callers renew only listeners that have certificates.
     renew: tls =>
       (certificates as NodeCertificates).prepare(app.server, { ...tls, ...client(tls.client?.ca) }),
     close: () => app.close(),
@@ -160,8 +160,8 @@ function addGuards(app: App, options: AdminOptions): void {
 }
 
 /**
- * What is served without credentials: what orchestrators ask, and the status page, which has nothing to tell until its
- * reader has given it the token. A browser sends no header when it opens a page.
+ * The paths without credentials: those that orchestrators request, and the status page, which shows nothing until its
+ * reader has entered the token. A browser sends no header when it opens a page.
  */
 function isOpen(path: string): boolean {
   return path === "/livez" || path === "/readyz" || path === "/" || path.startsWith(pagePath);
@@ -170,7 +170,7 @@ function isOpen(path: string): boolean {
 /** Below it are the files of the status page. */
 const pagePath = "/status/";
 
-/** Tells whether a request may see what is for operators. */
+/** Checks whether a request has the credentials of an operator. */
 function identification({ token = () => undefined, clientCa }: AdminOptions): (request: Request) => boolean {
   let current = token();
   let accepts = bearerCheck(current);
@@ -246,7 +246,7 @@ const hostPattern = /^(\[[^\]]*\]|[^:]*)(?::[0-9]*)?$/;
 
 /**
  * Which `Host` headers a listener serves. A web page can make its own name resolve to a loopback address and so read
- * what only local users should see (DNS rebinding), but it cannot make the browser send another name in `Host`.
+ * data that only local users should see (DNS rebinding), but it cannot make the browser send another name in `Host`.
  *
  * @param bound host that the listener is bound to, a name or an IP address without brackets
  * @returns true for each header to be served; always true where `bound` is not loopback

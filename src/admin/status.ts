@@ -21,7 +21,7 @@ export interface RoomStatus {
   readonly seq: number;
 }
 
-/** What a process that serves knows of itself, beside its metrics. */
+/** The state of a serving process, beside its metrics. */
 export interface ProcessStatus {
   /** 1 where the process is the only one. */
   readonly worker: number;
@@ -36,7 +36,7 @@ export interface ProcessStatus {
   readonly failures: readonly RecentFailure[];
 }
 
-/** What the status is made of. */
+/** The sources of the status. */
 export interface StatusSources {
   /** Of all processes, added up. */
   readonly metrics: readonly MetricState[];
@@ -44,7 +44,7 @@ export interface StatusSources {
   readonly processes: readonly ProcessStatus[];
   /** Protocols of the upstreams of the configuration, by name. */
   readonly upstreams: Readonly<Record<string, string>>;
-  /** What the caller knows and this module only shows. */
+  /** Values of the caller that this module only shows. */
   readonly shown: Readonly<Record<string, unknown>>;
 }
 
@@ -55,8 +55,8 @@ const maxFailures = 100;
 const maxRoutes = 1000;
 
 /**
- * What `GET /status` responds: counters since the start of the processes, so that whoever asks twice has rates. Nothing is
- * counted for it that is not counted for `/metrics`.
+ * The response to `GET /status`: counters since the start of the processes, so that two responses give rates. Nothing
+ * is counted for it that is not counted for `/metrics`.
  */
 export function statusOf({ metrics, processes, upstreams, shown }: StatusSources): object {
   const samples = new MetricSamples(metrics);
@@ -172,13 +172,13 @@ function upstreamsOf(
   }));
 }
 
-/** A code that is the backend's or the network's fault. One that is none of gRPC's means what the configuration says. */
+/** A code for faults of the backend or the network. Codes outside gRPC never count: the configuration defines them. */
 function isFailure({ grpc_code }: Sample["labels"]): boolean {
   const code = (Code as Readonly<Record<string, number>>)[String(grpc_code)];
   return code !== undefined && httpStatus(code) >= 500;
 }
 
-/** Of all processes: each has its own connections, and what is bad for one is shown. */
+/** Of all processes: each has its own connections, and the states of all are counted. */
 function endpointsOf(processes: readonly ProcessStatus[], upstream: string): object[] {
   const byAddress = new Map<string, { address: string; states: Record<string, number>; in_flight: number }>();
   for (const endpoint of processes.flatMap(({ endpoints }) => endpoints)) {

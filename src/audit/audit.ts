@@ -12,7 +12,7 @@ import type { Compiled } from "../gateway/compile.js";
 import type { GatewayConfig } from "../gateway/config.js";
 import { httpListenersOf, redirects } from "../server/config.js";
 
-/** From what an attacker can use today to what is worth a thought. */
+/** From findings that an attacker can use today to minor ones. */
 export const severities = ["high", "medium", "low"] as const;
 export type Severity = (typeof severities)[number];
 
@@ -24,11 +24,11 @@ export interface Risk {
   /** Path of the setting in the configuration. */
   readonly path: string;
   readonly position: FilePosition;
-  /** What can happen, and what to write instead. */
+  /** The risk, and the configuration to write instead. */
   readonly message: string;
 }
 
-/** What an audit looks at. */
+/** The input of an audit. */
 type Audited = Pick<Compiled, "loaded" | "model" | "routes" | "builtIn">;
 
 type Report = (severity: Severity, rule: string, path: Path, message: string) => unknown;
@@ -150,7 +150,7 @@ function plainListeners(config: GatewayConfig, report: Report): void {
     );
 }
 
-/** The addon reads on while its reads are full, whatever was paused (docs/reference/engines.md). */
+/** The addon reads on while its reads are full, even when paused (docs/reference/engines.md). */
 function streamedUploads({ listeners }: GatewayConfig, report: Report, audited: Audited): void {
   const names = [...audited.routes, ...audited.builtIn].flatMap(route => {
     if (route.kind === "local") return [];
@@ -294,7 +294,7 @@ function hostOf(target: string): string {
   return parseAddress(authority)?.host ?? authority;
 }
 
-/** Secrets that stand in the file, and keys that other users of the machine may read. */
+/** Secrets written in the file, and keys that other users of the machine may read. */
 function secrets(config: GatewayConfig, report: Report, { loaded }: Audited): void {
   walk(config, [], (path, value) => {
     const key = String(path.at(-1));

@@ -2,7 +2,7 @@ import { Gauge, type Registry } from "prom-client";
 import { type CounterChild, CounterSeries } from "../telemetry/series.js";
 
 /**
- * What came of asking a provider: `accepted`; `missing`, no credential was there; `invalid`; `expired`;
+ * The result of a provider: `accepted`; `missing`, there was no credential; `invalid`; `expired`;
  * `unavailable`, the provider could not decide.
  */
 const authResults = ["accepted", "missing", "invalid", "expired", "unavailable"] as const;
@@ -18,13 +18,13 @@ export interface RefreshCounters {
 }
 
 /**
- * What came of a login: `success`; `refused` by the issuer, or because the session would be too large; `invalid`, the
- * response was none of a login that the browser had begun; `unavailable`, the issuer did not respond.
+ * The result of a login: `success`; `refused` by the issuer, or because the session would be too large; `invalid`, the
+ * response belongs to no login that the browser has begun; `unavailable`, the issuer did not respond.
  */
 export type LoginResult = "success" | "refused" | "invalid" | "unavailable";
 export type LoginCounters = Readonly<Record<LoginResult, CounterChild>>;
 
-/** Counters of refreshing the tokens of sessions: `refused` by the issuer, or not answered. */
+/** Counters of refreshing the tokens of sessions: `refused` by the issuer, or without a response. */
 export type SessionRefreshCounters = Readonly<Record<Exclude<LoginResult, "invalid">, CounterChild>>;
 
 /** Metrics of authentication. One for the process; labels are names from the configuration and closed sets. */
@@ -119,7 +119,7 @@ export class AuthMetrics {
     this.#fetched.set(provider, at);
   }
 
-  /** No age any more, unless another source has taken the place of this one. */
+  /** Removes the age, unless another source has replaced this one. */
   forget(provider: string, at: () => number | undefined): void {
     if (this.#fetched.get(provider) === at) this.#fetched.delete(provider);
   }
@@ -131,7 +131,7 @@ export interface PolicyCounters {
   readonly denied: CounterChild;
 }
 
-/** What policies decide. One instance outlives all snapshots. */
+/** The decisions of policies. One instance outlives all generations. */
 export class PolicyMetrics {
   readonly #decisions: CounterSeries;
 

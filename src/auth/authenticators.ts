@@ -6,21 +6,21 @@ import type { AuthDependencies, Provider, ProviderInspection } from "./provider.
 import { providerChain } from "./provider-chain.js";
 import { providerType } from "./providers/providers.js";
 
-/** The providers of one loaded configuration, ready to be asked. */
+/** The providers of one loaded configuration, ready for use. */
 export interface Authenticators {
-  /** Asks the providers in order; the same object for the same names. Undefined for `none`. */
+  /** Tries the providers in order; the same object for the same names. Undefined for `none`. */
   authenticatorOf(names: AuthNames): Authenticator | undefined;
   /** By the name of the configuration. @throws Error where there is none */
   provider(name: string): Provider;
-  /** Whether metadata of this name tells backends who calls; clients must not send it themselves then. */
+  /** Whether metadata of this name carries the identity to backends; clients must not send it themselves then. */
   tells(name: string): boolean;
-  /** Stops refreshes and watchers. Requests under way are still answered from what is known. */
+  /** Stops refreshes and watchers. Requests under way still use the cached data. */
   close(): void;
 }
 
 /**
  * Makes the providers of `auth.providers` and begins to fetch their keys.
- * @throws Error where a file or a method cannot be used; `checkProviders` says where, so call that before
+ * @throws Error where a file or a method cannot be used; call `checkProviders` before, which reports the position
  */
 export function createAuthenticators(config: AuthSections, dependencies: AuthDependencies): Authenticators {
   const providers = new Map<string, Provider>();
@@ -67,8 +67,8 @@ export function createAuthenticators(config: AuthSections, dependencies: AuthDep
 }
 
 /**
- * What is wrong with the files of providers, and with the methods that they ask: errors, each at its place. Asks
- * nothing of the network.
+ * Checks the files of providers, and the methods that they call: errors, each with its position. Does not use
+ * the network.
  */
 export function checkProviders(
   { auth }: Pick<AuthSections, "auth">,

@@ -1,21 +1,21 @@
 import { gatewayError } from "../status/failure.js";
 import type { Identity } from "./identity.js";
 
-/** What the policies demand that match one route. Evaluated twice, because a request's fields are known late. */
+/** The conditions of all policies that match one route. Evaluated twice, because a request's fields are known late. */
 export interface Authorizer {
   /** Names of the policies. */
   readonly policies: readonly string[];
   /** False where `segments` are not looked at and may be empty. */
   readonly usesPath: boolean;
   /**
-   * What needs no field of the request: scopes and claims. Runs before the body is read.
+   * Checks that need no field of the request: scopes and claims. Runs before the body is read.
    * @param segments of the path, split on `/` and decoded once, a verb included
    * @param method of the request; undefined where there is none, and then policies on any method hold
    * @throws GatewayError POLICY_DENIED, SCOPE_MISSING; its `cause` names the policy, for the log
    */
   before(identity: Identity | undefined, segments: readonly string[], method?: string): void;
   /**
-   * What compares with fields of the request, read from the very bytes that the backend gets; undefined where no
+   * Checks that compare with fields of the request, read from the bytes that the backend gets; undefined where no
    * policy does. To be called for every message that the client sends.
    * @throws GatewayError POLICY_DENIED
    */
@@ -29,7 +29,7 @@ export interface Authorizer {
     | undefined;
 }
 
-/** What the policies demand that match rooms. */
+/** The conditions of all policies that match rooms. */
 export interface RoomAuthorizer {
   /** @throws GatewayError POLICY_DENIED, SCOPE_MISSING */
   require(identity: Identity | undefined, room: string): void;
@@ -38,9 +38,9 @@ export interface RoomAuthorizer {
 }
 
 /**
- * All of them at once, for calls of a method that come by none of its routes. One that compares with the path refuses: there
- * is no path of a route to compare with.
- * @param how a call comes, and what to use in its place, for the error
+ * All of them at once, for calls of a method that use none of its routes. One that compares with the path refuses:
+ * there is no path of a route to compare with.
+ * @param how the kind of call, and what to use instead, for the error
  */
 export function jointAuthorizer(
   authorizers: readonly (Authorizer | undefined)[],

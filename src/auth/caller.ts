@@ -17,7 +17,7 @@ export interface Caller {
   header(name: string): string | undefined;
   /** The Cookie header, unless a page has sent it that may not act for its user (`RequestOrigins`). */
   cookies(): string | undefined;
-  /** What the client proved with its certificate; undefined where the listener did not verify one. */
+  /** The verified certificate of the client; undefined where the listener did not verify one. */
   certificate(): ClientCertificate | undefined;
 }
 

@@ -4,7 +4,7 @@ import { exactInteger } from "../codec/json-to-wire/decimal.js";
 import { parseJson } from "../codec/json-to-wire/parse-json.js";
 import { refuse } from "./provider.js";
 
-/** JSON values by name, numbers as `JsonNumber` where a double would not print them as they stand; no prototype. */
+/** JSON values by name, numbers as `JsonNumber` where a double would not print the same text; no prototype. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** A copy that no name can lead out of, `__proto__` included. */
@@ -20,7 +20,7 @@ const depth = 100;
 /**
  * Claims by the strict reader, with the digits of each number: a user's id of more than 53 bits must not become that of
  * another.
- * @throws TranscodeError for what is no JSON object, names that come twice (RFC 7519 §4) included
+ * @throws TranscodeError for anything but a JSON object, or with names that occur twice (RFC 7519 §4)
  */
 export function parseClaims(text: Uint8Array): Claims {
   const claims = parseJson(text, { depth });
@@ -112,8 +112,8 @@ export function integerOf(claim: unknown): bigint | undefined {
 }
 
 /**
- * Text as metadata can carry it: what is not printable ASCII, `%`, and spaces at either end are percent-encoded
- * UTF-8. In lists the items' own commas and spaces are too, so that a comma always parts two items.
+ * Text as metadata can carry it: characters other than printable ASCII, `%`, and spaces at either end are
+ * percent-encoded UTF-8. In lists the items' own commas and spaces are too, so that a comma always separates two items.
  */
 export function encodeMetadata(text: string): string {
   return encoded(text, /[^\x20-\x7e]|%|^ +| +$/gu);

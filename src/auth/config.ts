@@ -16,10 +16,10 @@ export function authReference(description: string) {
   return oneOrMore(text("nonempty", { description: "`none`, or the name of a provider." }), { description });
 }
 
-/** Who is asked: `none`, or the names of providers in order. */
+/** `none`, or the names of providers in order. */
 export type AuthNames = "none" | readonly string[];
 
-/** What `authReference` has loaded, in one form. */
+/** The loaded value of `authReference`, in one form. */
 export function authNames(auth: string | readonly string[]): AuthNames {
   if (typeof auth !== "string") return auth;
   return auth === "none" ? "none" : [auth];

@@ -1,11 +1,11 @@
 import type { Caller } from "./caller.js";
 import type { SecurityScheme } from "./provider.js";
 
-/** Where a credential is looked for; each absent where it is not. */
+/** Where a credential is read from; each absent where it is not used. */
 export interface Placement {
   /** Lower case. */
   readonly header?: string | undefined;
-  /** The word before it in the header. */
+  /** The scheme before it in the header. */
   readonly scheme?: string | undefined;
   readonly cookie?: string | undefined;
   readonly query?: string | undefined;
@@ -20,7 +20,7 @@ export type CredentialReader = (caller: Caller) => string | typeof AMBIGUOUS | u
 /** Longest credential that is looked at, in characters. */
 export const maxCredentialLength = 8192;
 
-/** What a header, a cookie and a URL can all carry: visible ASCII without the comma, which joins repeated headers. */
+/** Characters that a header, a cookie and a URL can carry: visible ASCII without the comma, which joins headers. */
 const credentialPattern = /^[\x21-\x2b\x2d-\x7e]+$/;
 
 /** Whether text may be a credential at all; readers do not look. */
@@ -28,7 +28,7 @@ export function isCredential(text: string): boolean {
   return text.length <= maxCredentialLength && credentialPattern.test(text);
 }
 
-/** The placement with its defaults: in `header` where nothing is said, after `Bearer` in `authorization`. */
+/** The placement with its defaults: `header` where none is configured, after `Bearer` in `authorization`. */
 export function placementOf(configured: Placement, header: string): Placement {
   const { cookie, query } = configured;
   const nowhere = configured.header === undefined && cookie === undefined && query === undefined;
@@ -56,7 +56,7 @@ export function describePlacement(
   return schemes;
 }
 
-/** A request that has credentials in two places of the placement at once has ambiguous ones (RFC 6750 §2). */
+/** A request with credentials in two positions of the placement at once has ambiguous ones (RFC 6750 §2). */
 export function credentialReader({ header, scheme, cookie, query }: Placement): CredentialReader {
   const readers: CredentialReader[] = [];
   if (header !== undefined)
@@ -81,7 +81,7 @@ function plainReader(header: string): CredentialReader {
   return caller => caller.header(header) || undefined;
 }
 
-/** RFC 9110 §11.4: the scheme in any case, spaces, the credential. Another scheme is for somebody else. */
+/** RFC 9110 §11.4: the scheme in any case, spaces, the credential. Credentials of another scheme are ignored. */
 function schemeReader(header: string, scheme: string): CredentialReader {
   const wanted = scheme.toLowerCase();
   const { length } = wanted;

@@ -1,6 +1,6 @@
 import type { Caller } from "./caller.js";
 
-/** Who calls, as a provider has established it. Immutable; may be cached and shared between requests. */
+/** The caller as authenticated by a provider. Immutable; may be cached and shared between requests. */
 export interface Identity {
   /** Name of the provider in the configuration. */
   readonly provider: string;
@@ -18,8 +18,8 @@ export interface Identity {
 }
 
 /**
- * Establishes who calls; synchronous where the answer is known.
- * @throws GatewayError (or rejects with it) where nobody is, with `WWW-Authenticate`
+ * Authenticates the caller; synchronous where the result is cached.
+ * @throws GatewayError (or rejects with it) where no provider accepts, with `WWW-Authenticate`
  */
 export interface Authenticator {
   (caller: Caller): Identity | Promise<Identity>;

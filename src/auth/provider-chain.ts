@@ -8,8 +8,8 @@ import { AccessDenial, CredentialRefusal, type Provider, type RefusalReason } fr
 type Refusals = Map<Provider, CredentialRefusal>;
 
 /**
- * Asks providers in order: one that finds no credentials is passed over, the first that accepts wins. Where nobody
- * does, the failure says whether credentials were missing, expired, refused, or could not be checked.
+ * Tries providers in order: one that finds no credentials is skipped, the first that accepts wins. Where none
+ * does, the failure states whether credentials were missing, expired, refused, or could not be checked.
  */
 export function providerChain(
   providers: readonly Provider[],

@@ -11,30 +11,30 @@ import type { AuthMetrics, AuthResult, ProviderCounters } from "./auth-metrics.j
 import type { Caller } from "./caller.js";
 import type { Identity } from "./identity.js";
 
-/** One way to establish who calls. */
+/** One way to authenticate a caller. */
 export interface Provider {
   readonly name: string;
   /** Authentication scheme of the challenge that a 401 carries, such as `Bearer` (RFC 9110 §11.6.1). */
   readonly scheme: string;
   readonly counters: ProviderCounters;
-  /** Names of the metadata by which backends are told of callers, beside `claims_to_metadata`; can change. */
+  /** Names of the metadata that carry identities to backends, beside `claims_to_metadata`; can change. */
   readonly metadataNames?: ReadonlySet<string>;
   /**
-   * Undefined where the request has no credentials for this provider; synchronous where the answer is known.
+   * Undefined where the request has no credentials for this provider; synchronous where the result is cached.
    * @throws CredentialRefusal (or rejects with it)
    */
   identify(caller: Caller): Identity | undefined | Promise<Identity>;
-  /** What the challenge says beside the scheme, such as `login="/auth/login"`. */
+  /** Parameters of the challenge beside the scheme, such as `login="/auth/login"`. */
   readonly challenge?: string;
-  /** The URL where a person can log in who navigates to a page; undefined for any other request. */
+  /** The URL of the login for a browser that navigates to a page; undefined for any other request. */
   loginUrl?(caller: Caller): string | undefined;
   /**
-   * Answers a request of a route that `ProviderType.routes` declares.
+   * Serves a request of a route that `ProviderType.routes` declares.
    * @param name of the route
    * @throws GatewayError (or rejects with it)
    */
   serve?(name: string, request: ProviderRequest): ProviderResponse | Promise<ProviderResponse>;
-  /** Stops what runs in the background. */
+  /** Stops all background work. */
   close(): void;
 }
 
@@ -81,7 +81,7 @@ export class CredentialRefusal extends Error {
   }
 }
 
-/** A request that a service has decided not to allow. `failure` is what the client is told where no other provider accepts it. */
+/** A refusal by a service. `failure` is the client's response where no other provider accepts the request. */
 export class AccessDenial extends CredentialRefusal {
   constructor(
     message: string,
@@ -96,7 +96,7 @@ export function refuse(message: string): never {
   throw new CredentialRefusal("invalid", message);
 }
 
-/** What providers log. Never a credential, and never sent to the client. */
+/** A log event of a provider. Never contains a credential, and is never sent to the client. */
 export interface AuthEvent {
   /** `debug`: a credential was refused, and why; `warn`: something that an operator should see. */
   readonly level: "debug" | "info" | "warn";
@@ -106,11 +106,11 @@ export interface AuthEvent {
   readonly traceId?: string | undefined;
 }
 
-/** What providers need of the gateway. */
+/** The parts of the gateway that providers need. */
 export interface AuthDependencies {
   /** Of the snapshot that the providers are for. */
   readonly model: Model;
-  /** Names of request headers that some service passes to its backend, and where it says so. */
+  /** Names of request headers that some service passes to its backend, with the paths that configure it. */
   readonly passedHeaders: ReadonlyMap<string, string>;
   /** The channel of a configured upstream. */
   channel(upstream: string): Channel;
@@ -121,16 +121,16 @@ export interface AuthDependencies {
   now?(): number;
 }
 
-/** What checks of providers read beside the provider itself. */
+/** The context that checks of providers read beside the provider itself. */
 export interface ProviderSurroundings {
   readonly upstreams: DraftOf<UpstreamsConfig> | undefined;
-  /** Names of request headers that some service passes to its backend, and where it says so. */
+  /** Names of request headers that some service passes to its backend, with the paths that configure it. */
   readonly passedHeaders: ReadonlyMap<string, string>;
-  /** False where no listener asks clients for certificates; undefined where that is not known. */
+  /** False where no listener requests certificates of clients; undefined where that is not known. */
   readonly clientCertificates: boolean | undefined;
 }
 
-/** What an inspection of a provider knows, and where it reports. */
+/** The input of a provider's inspection, and where it reports. */
 export interface ProviderInspection {
   readonly name: string;
   readonly model: Model;
@@ -157,7 +157,7 @@ export type SecurityScheme =
     }
   | { readonly type: "mutualTLS"; readonly description?: string };
 
-/** What providers are made of: what the gateway offers, and the upstreams of the configuration. */
+/** The context of making providers: the gateway's parts, and the upstreams of the configuration. */
 export interface ProviderContext extends AuthDependencies {
   readonly upstreams: UpstreamsConfig;
 }
@@ -167,14 +167,14 @@ export interface ProviderType<C extends { readonly type: string }> {
   readonly name: C["type"];
   /** Of the mapping under the provider's name; `type` among its keys. */
   readonly schema: TSchema;
-  /** How callers show what it reads; each item is one way, all are equal. */
+  /** How callers send their credentials; the items are alternatives. */
   describe(config: C): readonly SecurityScheme[];
-  /** What it serves beside the routes that it guards. */
+  /** The routes that it serves beside those that it guards. */
   routes?(config: C): readonly ProviderRoute[];
-  /** Finds what the configuration alone shows; `at` is the path of the provider. */
+  /** Finds errors in the configuration alone; `at` is the path of the provider. */
   check?(at: Path, config: DraftOf<C>, surroundings: ProviderSurroundings, findings: Findings): void;
-  /** Finds what is wrong with the files that it reads and the methods that it asks. Asks nothing of the network. */
+  /** Finds errors in the files that it reads and the methods that it calls. Does not use the network. */
   inspect?(config: C, inspection: ProviderInspection): void;
-  /** @throws Error where a file or a method cannot be used; `inspect` says where */
+  /** @throws Error where a file or a method cannot be used; `inspect` reports the position */
   create(name: string, config: C, context: ProviderContext): Provider;
 }

@@ -1,7 +1,7 @@
 import { isHostHeader, trustedHost, trustedScheme } from "../net/forwarded-list.js";
 import { gatewayError } from "../status/failure.js";
 
-/** What shows which page, if any, a request comes from. */
+/** The headers that show which page, if any, has sent a request. */
 export interface OriginRequest {
   /** Upper case. */
   readonly method: string;
@@ -30,7 +30,7 @@ function familyOf(pattern: string): (origin: string) => boolean {
 const labels = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 
 /**
- * Which pages may act for their users. Browsers add cookies and client certificates to what any page sends,
+ * Which pages may act for their users. Browsers add cookies and client certificates to the requests of any page,
  * and name the page in `Origin` and `Sec-Fetch-Site`; other clients send neither, and act for themselves.
  */
 export class RequestOrigins {
@@ -41,7 +41,7 @@ export class RequestOrigins {
   /**
    * @param origins such as `https://app.example.com`, `https://*.example.com`, or `*`, which lets any page call, but for
    *   only itself
-   * @param trustedHops how many proxies in front may be believed about the host and the scheme that were asked for
+   * @param trustedHops how many proxies in front are trusted about the requested host and scheme
    */
   constructor(
     origins: readonly string[],
@@ -54,7 +54,7 @@ export class RequestOrigins {
 
   /**
    * Whether the Cookie header counts: where the page is of the gateway's own origin or of a listed one. Without Origin,
-   * where no page of another site has caused the request, or it is a link that somebody has followed.
+   * where no page of another site has caused the request, or it is a link that a user has followed.
    */
   cookiesCount(request: OriginRequest): boolean {
     const origin = request.header("origin");
@@ -75,8 +75,8 @@ export class RequestOrigins {
   }
 
   /**
-   * For a body without Content-Type, which a page can send without a preflight, that is, without being asked whether it
-   * may, and with what the browser adds.
+   * For a body without Content-Type, which a page can send without a preflight, and with the credentials that the
+   * browser adds.
    * @throws GatewayError ORIGIN_NOT_ALLOWED
    */
   requireForBody(request: OriginRequest): void {
@@ -102,7 +102,7 @@ export class RequestOrigins {
     return this.#listed(origin) || this.#isOwn(origin, request);
   }
 
-  /** Whether the page is of the host that is asked. Over TLS pages count only where they came by TLS, too. */
+  /** Whether the page is of the requested host. Over TLS pages count only where they came by TLS, too. */
   #isOwn(origin: string, request: OriginRequest): boolean {
     const hops = this.trustedHops;
     const host = trustedHost(request.header("x-forwarded-host"), hops) ?? request.header("host") ?? "";

@@ -17,7 +17,7 @@ import type { Route } from "./route.js";
 
 type HeaderList = readonly (readonly [name: string, value: string])[];
 
-/** What bindings of every kind have. */
+/** Common to bindings of every kind. */
 interface BindingBase {
   /** HTTP method in upper case; `*` for any. */
   readonly method: string;
@@ -25,7 +25,7 @@ interface BindingBase {
   /** Full name of the RPC service, or of the part of the gateway that serves it. */
   readonly service: string;
   readonly dialect: Dialect;
-  /** Undefined where everybody may call as often as they like. */
+  /** Undefined where every caller may call without limits. */
   readonly guard: (Pick<Guard, "admit"> & Partial<Pick<Guard, "challenges">>) | undefined;
   /** Most bytes of a request body. */
   readonly bodyLimit: number;
@@ -38,15 +38,15 @@ export interface RpcBinding extends BindingBase {
   readonly route: Route;
   readonly guard: Guard | undefined;
   readonly channel: Channel;
-  /** Undefined where the upstream cannot be asked for types that the model lacks. */
+  /** Undefined where the upstream has no reflection for types that the model lacks. */
   readonly details: DetailRenderer | undefined;
-  /** What forms may cost; undefined where they are refused. */
+  /** Limits of forms; undefined where they are refused. */
   readonly forms: FormLimits | undefined;
   /** Undefined where the request's type has no rules. */
   readonly validate: Validate | undefined;
   /** Whether a header is the gateway's alone to send, by lower-case name; no glob takes it. */
   readonly ownHeader: (name: string) => boolean;
-  /** Canonical ProtoJSON, whatever JSON options the service has. */
+  /** Canonical ProtoJSON, independent of the JSON options of the service. */
   readonly canonical: Codecs;
 }
 
@@ -70,10 +70,10 @@ export interface PassThroughBinding extends BindingBase {
   readonly ownHeader: (name: string) => boolean;
 }
 
-/** Renders error details of one upstream, whose reflection is asked for types that the model lacks. */
+/** Renders error details of one upstream; types that the model lacks are fetched by its reflection. */
 export interface DetailRenderer {
   /**
-   * The JSON text of each; a promise, which never rejects, where types are asked for. Unknown types come as base64.
+   * The JSON text of each; a promise, which never rejects, where types are fetched. Unknown types come as base64.
    * @param names of fields, as in `JsonPolicy`
    */
   render(
@@ -84,19 +84,19 @@ export interface DetailRenderer {
 
 export type Binding = RpcBinding | LocalBinding | PassThroughBinding;
 
-/** What a listener serves by one generation. A request keeps the one that it began with. */
+/** The routes that a listener serves in one generation. A request keeps those that it began with. */
 export interface BoundRoutes {
   readonly router: Router<Binding>;
   readonly bindings: readonly Binding[];
-  /** What takes the place of these routes at each host that is served; undefined: they are for every host. */
+  /** The routes that replace these at each host that is served; undefined: these are for every host. */
   readonly hosts: HostTable<BoundRoutes> | undefined;
-  /** The port by which the same host is asked for by HTTPS in place of all this; undefined: it is served. */
+  /** The HTTPS port to which all requests are redirected, at the same host; undefined: they are served. */
   readonly redirectPort: number | undefined;
   /** Whether the sockets of rooms may be opened here. */
   readonly sockets: boolean;
   /** The same object for all routes of a generation. */
   readonly generation: object;
-  /** Headers of every response, whatever its status. @param rpc whether it is in the form of another protocol than REST */
+  /** Headers of every response, of any status. @param rpc whether it is in the form of another protocol than REST */
   responseHeaders(origin: string | undefined, encrypted: boolean, rpc?: boolean): HeaderList;
   /** Further headers of the response to a CORS preflight; undefined if the request is not one, or its origin is not allowed. */
   preflightHeaders(
@@ -113,7 +113,7 @@ export interface BoundRoutes {
   readonly compression: Compression | undefined;
   /** The JSON text of one error detail; never throws. */
   renderDetail(typeUrl: string, value: Uint8Array): string;
-  /** A request begins: what the bindings use stays open until `release`. */
+  /** A request begins: the resources of the bindings stay open until `release`. */
   acquire(): void;
   release(): void;
 }

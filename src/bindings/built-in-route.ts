@@ -19,10 +19,10 @@ export interface PassThroughPrefix {
   readonly prefix: string;
   readonly upstream: string;
   readonly websocket: boolean;
-  /** Providers of which one must accept; undefined: as `auth.default` says. */
+  /** Providers of which one must accept; undefined: those of `auth.default`. */
   readonly auth: AuthNames | undefined;
   readonly rateLimit: string | readonly string[] | undefined;
-  /** What is asked of a request before it is passed on. @throws GatewayError */
+  /** Checks a request before it is forwarded. @throws GatewayError */
   check?(request: OriginRequest): void;
 }
 
@@ -60,14 +60,14 @@ export interface LocalHandler {
   readonly at: Path;
   /** The part of the gateway, for the metrics: `livekit`, `realtime`. */
   readonly service: string;
-  /** Providers of which one must accept; undefined: as `auth.default` says. */
+  /** Providers of which one must accept; undefined: those of `auth.default`. */
   readonly auth: readonly string[] | "none" | undefined;
   /** Name under `rate_limits`. */
   readonly rateLimit: string | readonly string[] | undefined;
-  /** Decides in place of the guard that `auth`, `rateLimit` and policies make. */
+  /** Replaces the guard that `auth`, `rateLimit` and policies make. */
   readonly guard?: Pick<Guard, "admit">;
   readonly dialect: Dialect;
-  /** Bytes; undefined: as `http.limits.body` says. */
+  /** Bytes; undefined: `http.limits.body`. */
   readonly bodyLimit: number | undefined;
   /** For documents of the API; without one it is not documented. */
   readonly operation?: LocalOperation;
@@ -81,7 +81,7 @@ export interface LocalOperation {
   readonly id: string;
   readonly summary: string;
   readonly description?: string;
-  /** The group of operations that it belongs to, and what that is. */
+  /** The group of operations that it belongs to, and the description of the group. */
   readonly tag: { readonly name: string; readonly description: string };
   /** Of the template's variables and of the query, by name; those of the template may be left out. */
   readonly parameters?: Readonly<Record<string, ParameterDescription>>;
@@ -89,7 +89,7 @@ export interface LocalOperation {
   readonly body?: JsonSchema;
   /** Of the JSON body of a success; undefined where it has none. */
   readonly response: JsonSchema | undefined;
-  /** What it refuses requests for beside what its guard does. */
+  /** Reasons of its refusals beside those of its guard. */
   readonly reasons: readonly Reason[];
 }
 

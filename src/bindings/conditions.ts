@@ -5,7 +5,7 @@ import { type Reason, reasons } from "../status/reasons.js";
 import type { BuiltInRoute } from "./built-in-route.js";
 import type { Route } from "./route.js";
 
-/** What a request that matches a route can still be refused for, before its upstream is called. */
+/** A condition that can still refuse a request that matches a route, before its upstream is called. */
 export interface RouteCondition {
   /** HTTP status of the refusal. */
   readonly status: number;
@@ -13,7 +13,7 @@ export interface RouteCondition {
   readonly when: string;
 }
 
-/** What guards routes beside what their own policy says. */
+/** The guards of routes beside their own policies. */
 export interface RouteChecks {
   /** `auth.default`. */
   readonly auth: string | readonly string[];
@@ -48,7 +48,7 @@ export function conditionsOf(route: Route | BuiltInRoute, checks: RouteChecks): 
   return conditions;
 }
 
-/** Who may call a route. */
+/** The authentication that a route requires. */
 export function authOf(route: Route | BuiltInRoute, otherwise: string | readonly string[]): AuthNames {
   switch (route.kind) {
     case "rpc":

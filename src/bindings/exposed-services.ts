@@ -50,7 +50,7 @@ export function exposedServices(config: BindingSections, model: Model): Readonly
   return exposed;
 }
 
-/** What to say of an entry that exposes nothing; undefined where more specific entries expose all that it names. */
+/** The error for an entry that exposes nothing; undefined where more specific entries expose all that it names. */
 export function missingServices(
   name: string,
   config: BindingSections,
@@ -71,7 +71,7 @@ const maxNamed = 5;
 const bundled = /^(google|grpc|buf|trpc)\./;
 
 /**
- * What to say of a service that is not there: the nearest, or at most five of those that are.
+ * The error for a service that does not exist: names the nearest, or at most five of the existing ones.
  * @param declared whether the configuration declares descriptors
  */
 export function unknownService(

@@ -11,7 +11,7 @@ export interface ForwardedName {
 
 /**
  * @param names as the loaded configuration has them: in lower case, none that gRPC or the connection owns
- * @param except what no glob takes besides
+ * @param except names that no glob matches
  */
 export function forwardedNames(names: readonly string[], except?: ReadonlySet<string>): ForwardedName[] {
   return names.map(name => ({ name, binary: name.endsWith("-bin"), matches: globOf(name, except) }));
@@ -40,7 +40,7 @@ function globOf(pattern: string, except: ReadonlySet<string> | undefined): Forwa
     except?.has(name) !== true;
 }
 
-/** What HTTP, browsers, protocols or the gateway own, and credentials: it passes where it is named, or never. */
+/** A name of HTTP, browsers, protocols or the gateway, or of a credential: it passes where it is named, or never. */
 function isNamedOnly(name: string): boolean {
   return namedOnly.has(name) || namedOnlyPrefix.test(name);
 }

@@ -3,12 +3,12 @@ import type { Caller } from "../auth/caller.js";
 import type { Authenticator, Identity } from "../auth/identity.js";
 import type { Admission, Limiter } from "../limits/limiter.js";
 
-/** What a guard has established about a request; made by the pipeline, filled by the guard. */
+/** The results of a guard for one request; made by the pipeline, filled by the guard. */
 export interface GuardResult {
   /** The HTTP method as it came. */
   readonly method: string;
   identity: Identity | undefined;
-  /** Of the response, whatever it is. */
+  /** Of the response, with any status. */
   readonly headers: [name: string, value: string][];
   /** To be called once when the request is over, also where it was refused on the way. */
   readonly releases: (() => void)[];
@@ -54,7 +54,7 @@ export class Guard {
   }
 
   /**
-   * What compares with fields of the request.
+   * Checks the conditions on fields of the request.
    * @param message the bytes that the backend gets
    * @throws GatewayError
    */
@@ -100,7 +100,7 @@ function identified(identity: Identity, result: GuardResult): void {
   for (const [name, value] of identity.responseHeaders) result.headers.push([name, value]);
 }
 
-/** Asks limiters in order; a promise only where one of them returns one. */
+/** Calls limiters in order; a promise only where one of them returns one. */
 function admitAll(
   limiters: readonly Limiter[],
   caller: Caller,

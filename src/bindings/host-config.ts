@@ -92,7 +92,7 @@ function checkHost(at: Path, { services, routes }: DraftOf<HostConfig>, findings
   });
 }
 
-/** What a listener serves must be served somewhere, and each host by a listener. */
+/** The routes of a listener must be served at some host, and each host by some listener. */
 function checkListenerHosts(
   hosts: ReadonlyMap<string, string>,
   listeners: readonly HostListener[],

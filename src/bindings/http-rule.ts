@@ -3,7 +3,7 @@ import { nearest } from "../config/nearest.js";
 import type { OptionValue } from "../descriptors/model.js";
 import { anyMethod } from "../routing/router.js";
 
-/** One HTTP method and template of a method, `google.api.HttpRule` flattened: additional bindings stand alone. */
+/** One HTTP method and template of a method, `google.api.HttpRule` flattened: additional bindings are separate. */
 export interface HttpRule {
   /** HTTP method in upper case, or `*` for any (`custom { kind: "*" }`). */
   readonly method: string;

@@ -6,7 +6,7 @@ import { GatewayError, gatewayError } from "../status/failure.js";
 /** The gateway's own bodies are flat; this is for naming the member of one that is not. */
 const depth = 32;
 
-/** Whether a content type, whatever its parameters, is JSON. */
+/** Whether a content type, with any parameters, is JSON. */
 export function isJsonType(contentType: string): boolean {
   const [type = ""] = contentType.toLowerCase().split(";");
   return jsonTypes.test(type.trim());
@@ -41,7 +41,7 @@ export function requireUncompressed(encoding: string | undefined): void {
   throw gatewayError("UNSUPPORTED_MEDIA_TYPE", message, [], { headers: [["accept-encoding", "identity"]] });
 }
 
-/** What `requireJsonType` and `requireUncompressed` say of a request that has a body; without a type it counts as JSON. */
+/** `requireJsonType` and `requireUncompressed` for a request that has a body; without a type it counts as JSON. */
 export function requireJsonBody(request: {
   readonly body: Uint8Array;
   header(name: string): string | undefined;

@@ -19,17 +19,17 @@ import { ListedCodes } from "./status-codes.js";
 import { type StreamPolicy, streamPolicy } from "./stream-config.js";
 import { wrapperTypes } from "./wrappers.js";
 
-/** What the configuration says of one method, in the form in which requests use it. */
+/** The configuration of one method, in the form in which requests use it. */
 export interface RoutePolicy {
   /** Milliseconds; infinite for none. */
   readonly timeout: number;
-  /** Milliseconds that a stream may live; undefined: as long as client and backend keep it. */
+  /** Most milliseconds of a stream; undefined: as long as client and backend keep it open. */
   readonly streamTimeout: number | undefined;
   readonly stream: StreamPolicy;
   readonly json: JsonPolicy;
   readonly dialect: Dialect;
   readonly emptyStatus: 200 | 204;
-  /** Whether a body is read as JSON whatever its content type says. */
+  /** Whether a body is read as JSON with any content type. */
   readonly anyContentType: boolean;
   /** The HTTP status of a code of the backend's own, above those that gRPC defines. */
   readonly statusOf: StatusOfCode;
@@ -98,11 +98,11 @@ export function routePolicy(
   };
 }
 
-/** What holds for one method when its own keys, its service's and `service_defaults` are laid over each other. */
+/** The options of one method after merging its own keys, its service's and `service_defaults`. */
 export interface MethodPolicy {
   readonly json: ServiceDefaults["json"];
   readonly content_types: ServiceDefaults["content_types"];
-  /** HTTP statuses by code or range of codes; what an earlier entry says counts. */
+  /** HTTP statuses by code or range of codes; earlier entries win. */
   readonly status_codes: readonly Readonly<Record<string, number>>[];
   /** Name of the response metadata that chooses the status of a success. */
   readonly success_status: string | undefined;
@@ -112,7 +112,7 @@ export interface MethodPolicy {
   readonly empty_response: ServiceDefaults["empty_response"];
   /** Milliseconds. */
   readonly timeout: number;
-  /** Milliseconds that a stream may live: only what the method itself says, since other timeouts are meant for single responses. */
+  /** Most milliseconds of a stream: only by the method's own key, since other timeouts are for single responses. */
   readonly stream_timeout: number | undefined;
   readonly stream: ServiceDefaults["stream"];
   readonly sse: ServiceDefaults["sse"];

@@ -9,12 +9,12 @@ import type { Route } from "./route.js";
 import { type MethodRule, ruleOrigin } from "./rules.js";
 import type { VirtualHost } from "./virtual-hosts.js";
 
-/** Who has declared a route, for messages: these are asked once the places of its file are read. */
+/** The declaration of a route, for messages; its position is available once the file's positions are read. */
 export interface Origin {
   readonly rpc: MethodType | undefined;
   readonly method: string;
   readonly template: Template;
-  /** The RPC service; undefined where no RPC method answers. */
+  /** The RPC service; undefined for routes without an RPC method. */
   readonly service: string | undefined;
   readonly path: string;
   text(): string;
@@ -28,7 +28,7 @@ interface Clash {
   readonly host: VirtualHost | undefined;
 }
 
-/** Which routes stand at which host. */
+/** The routes of each host. */
 export class HostedOrigins {
   readonly parts: readonly {
     readonly host: VirtualHost | undefined;
@@ -50,7 +50,7 @@ export class HostedOrigins {
     return clash;
   }
 
-  /** What stands where a route would. */
+  /** The route that is declared for the same method and paths. */
   find(route: Route): Origin | undefined {
     for (const { host, builder } of this.parts) {
       const found = host?.serves(route) === false ? undefined : builder.find(route.method, route.template);

@@ -27,7 +27,7 @@ export interface RouteTable {
   readonly routes: readonly Route[];
   /** The paths of methods that have no rule there, for other protocols than REST. */
   readonly methodPaths: readonly Route[];
-  /** What no RPC method answers. */
+  /** Routes without an RPC method. */
   readonly builtIn: readonly BuiltInRoute[];
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -36,8 +36,8 @@ export interface RouteTable {
  * Compiles every route that the configuration and the descriptors declare. Two routes with the same method and an
  * equivalent template are an error naming both; an annotation that does not fit its messages is a warning and gets
  * no route, a rule of the configuration that does not fit is an error.
- * @param declared what no RPC method answers
- * @param hosts where each part of it is served; none: everything at every host
+ * @param declared routes without an RPC method
+ * @param hosts the hosts at which each part of the table is served; none: everything at every host
  */
 export async function compileRoutes(
   config: BindingSections,
@@ -136,7 +136,7 @@ export async function compileRoutes(
   return { routes, methodPaths: paths, builtIn: own, diagnostics };
 }
 
-/** The policies of methods. Those of methods without keys of their own are one for all services that say the same. */
+/** The policies of methods. Methods without keys of their own share one, among all services with the same options. */
 function sharedPolicies(config: BindingSections, model: Model): (rule: MethodRule) => RoutePolicy {
   const ofMethods = new Map<MethodType, RoutePolicy>();
   const ofServices = new Map<ServiceConfig, RoutePolicy>();
@@ -176,7 +176,7 @@ function streamWarning(rule: MethodRule, { upstreams }: BindingSections): Diagno
 
 const none: readonly ProtocolName[] = [];
 
-/** What may be spoken beside REST on the route of a rule; nothing but on the path of its RPC. */
+/** The protocols that may be used beside REST on the route of a rule; none except on the path of its RPC. */
 function protocolsBeside(
   { rule, method, prefix }: MethodRule,
   enabled: readonly ProtocolName[],
@@ -214,7 +214,7 @@ function takenPath(route: Route, rule: MethodRule, earlier: Origin, policy: Rout
   };
 }
 
-/** What compiling one route costs. */
+/** Units for compiling one route. */
 const routeUnits = 60;
 
 /** The router over values made from routes, which are known to be free of conflicts. */
@@ -231,7 +231,7 @@ export async function routerOf<R extends Pick<Route, "method" | "template">, T>(
   return buildInTurns(entries, pace);
 }
 
-/** What binding one route costs. */
+/** Units for binding one route. */
 const bindUnits = 15;
 
 function misfit(rule: MethodRule, error: RouteError): Diagnostic {

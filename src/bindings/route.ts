@@ -29,9 +29,9 @@ export interface Route {
   readonly body: BodyTarget;
   readonly responseField: Field | undefined;
   readonly policy: RoutePolicy;
-  /** What may be spoken beside REST; empty for the templates of REST alone. */
+  /** The protocols that may be used beside REST; empty for the templates of REST alone. */
   readonly protocols: readonly ProtocolName[];
-  /** Whether REST may be spoken; false on the path of an RPC that has no rule of its own. */
+  /** Whether REST may be used; false on the path of an RPC that has no rule of its own. */
   readonly rest: boolean;
   readonly request: RequestPlan;
   /** For messages that come one by one over a WebSocket: where the rule has no body, each of them is a whole message. */
@@ -45,7 +45,7 @@ export interface Route {
   readonly retryable: boolean;
 }
 
-/** Thrown where a rule does not fit its messages; the message says what and why. */
+/** Thrown where a rule does not fit its messages; the message names the part and the reason. */
 export class RouteError extends Error {
   override readonly name = "RouteError";
   constructor(
@@ -85,7 +85,7 @@ export function compileRoute(
 
 const noVariables: readonly (readonly Field[])[] = [];
 
-/** What only requests need is made when the first comes, as most routes of a large API are never called. */
+/** Parts that only requests need are made at the first one, as most routes of a large API are never called. */
 class CompiledRoute implements Route {
   readonly method: string;
   readonly rpc: MethodType;
@@ -226,7 +226,7 @@ function templateOf({ rule, prefix, method }: MethodRule, parts: TemplateParts |
   }
 }
 
-/** What parsing the path of a method gives. */
+/** The template of the RPC path of a method. */
 function pathTemplate({ path, name, service }: MethodType): Template {
   const segments: Segment[] = [
     { kind: "literal", value: service.fullName },

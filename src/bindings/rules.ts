@@ -26,7 +26,7 @@ export interface MethodRule {
   /** Put before the template; empty for none. */
   readonly prefix: string;
   readonly source: BindingSource;
-  /** Where a person would change it. For a rule of a proto: once its file has read its places. */
+  /** Its position in the source. For a rule of a proto: available once its file has read its positions. */
   position(): FilePosition | undefined;
   readonly path: string;
 }
@@ -128,10 +128,10 @@ export function* methodPaths(config: BindingSections, model: Model, locate: Loca
   }
 }
 
-/** What reading the rules of one method costs. */
+/** Units for reading the rules of one method. */
 const methodUnits = 25;
 
-/** What decides of the rules of a service. */
+/** The settings that select the rules of a service. */
 interface BindingSettings {
   readonly service: ServiceConfig;
   readonly bindings: readonly string[];
@@ -258,7 +258,7 @@ function annotatedRules(
   return rules;
 }
 
-/** A rule of the user's own file is an error when it is wrong; one in somebody's proto must not stop the gateway. */
+/** A wrong rule of the user's own file is an error; one in a proto of a backend must not stop the gateway. */
 function flatten(
   raw: DeclaredRule,
   position: () => FilePosition | undefined,

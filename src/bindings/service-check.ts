@@ -82,7 +82,7 @@ export function* serviceOptions(
   }
 }
 
-/** Names of request headers that some service passes to its backend, and where it says so. */
+/** Names of request headers that some service passes to its backend, with the paths that configure it. */
 export function passedHeaders(draft: Parameters<typeof serviceOptions>[0]): ReadonlyMap<string, string> {
   const passed = new Map<string, string>();
   for (const { path, options } of serviceOptions(draft)) {

@@ -56,7 +56,7 @@ const json = section(
   "How messages become JSON and back.",
 );
 
-/** The same keys without defaults: what is left out is the outer level's. */
+/** The same keys without defaults: keys that are left out are inherited from the outer level. */
 const jsonOverride = Type.Optional(
   mapping(
     {
@@ -102,7 +102,7 @@ const queryUnknown = { description: "What to do with a query parameter that name
 const queryIgnore = { description: "Query parameters that are never an error, whatever `unknown` says." };
 const parameter = text("nonempty", { description: "A parameter's name." });
 
-/** `http.query`: what holds where neither a service nor a method says otherwise. */
+/** `http.query`: the values where neither a service nor a method has its own. */
 export const QuerySchema = section(
   {
     unknown: choice(rejectOrIgnore, { ...queryUnknown, default: "reject" }),
@@ -185,7 +185,7 @@ const protocols = Type.Optional(
   }),
 );
 
-/** What a service and each of its methods may say; what is left out is the outer level's. */
+/** The options of a service and of each of its methods; those left out are inherited from the outer level. */
 const options = {
   json: jsonOverride,
   content_types: Type.Optional(choice(contentTypeRules, contentTypes)),
@@ -255,7 +255,7 @@ export type MethodConfig = ServiceConfig["methods"][string];
 export type ServiceDefaults = Loaded<typeof ServiceDefaultsSchema>;
 export type QueryConfig = Loaded<typeof QuerySchema>;
 
-/** The sections of the configuration that say which methods are served, and how. */
+/** The sections of the configuration that select the served methods and their options. */
 export interface BindingSections {
   readonly descriptors: DescriptorsConfig;
   readonly http: {

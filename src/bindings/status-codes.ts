@@ -48,10 +48,10 @@ export function checkStatusCodes(
 /** `func_ret` of tRPC is of 32 bits and signed. */
 const smallestCode = -(2 ** 31);
 
-/** What `grpc-status` is read as: 32 bits. */
+/** Largest value that `grpc-status` is read as: 32 bits. */
 const largestCode = 2 ** 32 - 1;
 
-/** `UNAUTHENTICATED`; what is above is the backend's own. */
+/** `UNAUTHENTICATED`; larger codes are the backend's own. */
 const largestGrpcCode = 16;
 
 /** The codes that a key of `status_codes` names: `5002`, or `2000-2999` with both ends. */

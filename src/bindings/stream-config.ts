@@ -3,7 +3,7 @@ import type { Loaded } from "../config/schema.js";
 import { choice, duration, mapping, section, text } from "../config/schema.js";
 import { Type } from "../config/type-builder.js";
 
-/** How the messages of a server stream stand in a body: `array` is one JSON array, `grpc-gateway` lines of `{"result":…}`. */
+/** The form of a server stream in a body: `array` is one JSON array, `grpc-gateway` lines of `{"result":…}`. */
 const streamForms = ["array", "ndjson", "sse", "grpc-gateway"] as const;
 export type StreamForm = (typeof streamForms)[number];
 
@@ -36,7 +36,7 @@ const sseFields = {
   retry: Type.Optional(duration(retry)),
 };
 
-/** What a service and each of its methods may say of streams. */
+/** The options for streams of a service and of each of its methods. */
 export const streamOptions = {
   stream: Type.Optional(choice(streamForms, stream)),
   sse: Type.Optional(
@@ -55,7 +55,7 @@ const sse = section(
 /** The same in `service_defaults`, with the defaults of the program. */
 export const streamDefaults = { stream: choice(streamForms, { ...stream, default: "array" }), sse };
 
-/** What the configuration says of the streams of one method. */
+/** The configuration for streams of one method. */
 export interface StreamPolicy {
   /** For a client whose Accept leaves it open. */
   readonly form: StreamForm;
@@ -69,7 +69,7 @@ export interface StreamPolicy {
   };
 }
 
-/** What a route does with a server stream, checked against its messages. */
+/** How a route treats a server stream, checked against its messages. */
 export interface StreamPlan {
   readonly form: StreamForm;
   /** JSON text of the `id` and the `event` of an event. */

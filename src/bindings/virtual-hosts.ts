@@ -17,7 +17,7 @@ export interface VirtualHost {
   serves(route: Route | BuiltInRoute): boolean;
 }
 
-/** What `http.hosts` says, entries with the same content together; none without it. */
+/** The entries of `http.hosts`, those with the same content together; none without it. */
 export function virtualHosts(hosts: HostsConfig | undefined): readonly VirtualHost[] {
   const byContent = new Map<string, { readonly patterns: string[]; readonly host: HostConfig }>();
   for (const [key, host] of Object.entries(hosts ?? {})) {
@@ -67,8 +67,8 @@ function takesOf({ services = [], routes = [] }: HostConfig): (route: Route | Bu
 const maxNamed = 5;
 
 /**
- * What the routes show of `http.hosts`: entries that name nothing, and what is served at no host.
- * @param all what `virtualHosts` gives for them
+ * Problems of `http.hosts` that the routes reveal: entries that name nothing, and routes that are served at no host.
+ * @param all the result of `virtualHosts` for them
  * @param routes all that HTTP listeners could serve
  */
 export function hostProblems(

@@ -27,7 +27,7 @@ export function wrapperTypes(
   );
 }
 
-/** What is wrong with the names under `json.wrappers` of services and methods. */
+/** Problems of the names under `json.wrappers` of services and methods. */
 export function wrapperProblems(config: BindingSections, model: Model, locate: Locate): Diagnostic[] {
   const problems: Diagnostic[] = [];
   const check = (names: readonly (string | undefined)[] | undefined, at: Path): void => {

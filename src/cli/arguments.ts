@@ -2,17 +2,17 @@ import { parseArgs } from "node:util";
 import type { ConfigInput } from "../config/compose.js";
 import { nearest } from "../config/nearest.js";
 
-/** A mistake on the command line; the message says what was found and what to type instead. */
+/** A mistake on the command line; the message names the found argument and the expected one. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** What a command takes. */
+/** The arguments of a command. */
 export interface Expected {
   /** Names of the positional arguments, all required. */
   readonly positionals?: readonly string[];
   readonly options?: readonly OptionName[];
-  /** What `-c` is where it is left out; without it one is required. */
+  /** The default of `-c`; without it one is required. */
   readonly config?: string;
 }
 
@@ -42,11 +42,11 @@ const known = {
   "fail-on": { type: "string" },
 } as const;
 
-/** `config` stands for `-c` and `--set`. */
+/** `config` means `-c` and `--set`. */
 type OptionName = Exclude<keyof typeof known, "set">;
 
 /**
- * Reads what follows a command's name.
+ * Reads the arguments after a command's name.
  * @throws UsageError
  */
 export function readArguments(args: readonly string[], expected: Expected): Arguments {

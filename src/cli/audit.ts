@@ -2,7 +2,7 @@ import { audit, type Risk, type Severity, severities } from "../audit/audit.js";
 import { readArguments, UsageError } from "./arguments.js";
 import { load } from "./load.js";
 
-/** Lists settings that are valid and risky. Exit code 1 where one is as severe as `--fail-on` says, by default `high`. */
+/** Lists settings that are valid and risky. Exit code 1 where one is as severe as `--fail-on`, by default `high`. */
 export async function auditCommand(
   args: readonly string[],
   print: (text: string) => unknown = text => process.stdout.write(text),

@@ -11,9 +11,8 @@ import { table } from "./table.js";
 const own = fileURLToPath(new URL("../../config/gateway.yaml", import.meta.url));
 
 /**
- * Runs a configuration, the demo's own unless another is given, in front of the demo's backend, and prints what to
- * try. The configuration finds the backend by
- * `DEMO_BACKEND_PORT` and, for tRPC, `DEMO_TRPC_PORT`.
+ * Runs a configuration, the demo's own unless another is given, in front of the demo's backend, and prints commands to
+ * try. The configuration refers to the backend by `DEMO_BACKEND_PORT` and, for tRPC, `DEMO_TRPC_PORT`.
  */
 export async function demo(args: readonly string[]): Promise<number> {
   const { config } = readArguments(args, { options: ["config"], config: own });
@@ -46,7 +45,7 @@ export async function demo(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Tells as well how other ports are chosen, where one of them is the trouble. */
+/** Adds how other ports are chosen, where a port is the problem. */
 function withPorts(error: unknown): unknown {
   if (!(error instanceof LoadError) || !error.diagnostics.some(({ path }) => path?.startsWith("listeners.")))
     return error;

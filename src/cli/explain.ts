@@ -5,14 +5,14 @@ import { servedAt } from "./hosts.js";
 import { load } from "./load.js";
 import { table } from "./table.js";
 
-/** Tells which route answers a request, which field each value goes to, and why the near misses lost. */
+/** Prints which route serves a request, which field each value goes to, and why similar routes do not match. */
 export async function explain(args: readonly string[]): Promise<number> {
   const { positionals, config, json, ...options } = readArguments(args, {
     positionals: ["METHOD", "'PATH?QUERY'"],
     options: ["config", "json", "host"],
   });
   const [method = "", address = ""] = positionals;
-  // A whole address may be given as well, as it stands in a browser.
+  // A whole URL may be given as well, as in the address bar of a browser.
   const [origin = "", host = options.host] = /^https?:\/\/([^/?#]+)(?=\/)/.exec(address) ?? [];
   const target = address.slice(origin.length);
   if (!target.startsWith("/")) throw new UsageError(`the path must begin with "/", found "${address}"`);

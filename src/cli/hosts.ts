@@ -11,7 +11,7 @@ export function hostsOf(hosts: readonly VirtualHost[], route: Route | BuiltInRou
 
 /**
  * Which routes are served at a host.
- * @param host as in a Host header; undefined for what is served at all hosts that are not named
+ * @param host as in a Host header; undefined for the routes of all hosts that are not named
  * @throws UsageError where nothing is served there
  */
 export function servedAt(

@@ -11,7 +11,7 @@ import { createLogger } from "../telemetry/logger.js";
 import { fetchDescriptors } from "../upstream/reflection/reflection.js";
 
 /**
- * Loads and compiles a configuration without listening. Reflection, where it is configured, is asked once.
+ * Loads and compiles a configuration without listening. Reflection, where it is configured, is used once.
  * @throws LoadError
  */
 export async function load(config: ConfigInput): Promise<Compiled> {
@@ -39,7 +39,7 @@ const noRooms: Rooms = {
 /** Names at most. */
 const shown = 20;
 
-/** A configuration that exposes nothing: which services could stand there. */
+/** A configuration that exposes nothing: lists the services it could expose. */
 function notExposed({ loaded, model, routes, builtIn: own }: Compiled): readonly Diagnostic[] {
   const { services, descriptors } = loaded.config;
   if (services.length + routes.length + own.length > 0 || descriptors.length === 0) return [];
@@ -68,7 +68,7 @@ function notConnected(upstream: string): never {
 const timeout = 10_000;
 
 /**
- * Asks every reflecting upstream once.
+ * Fetches the descriptors of every upstream with reflection once.
  * @throws LoadError naming each upstream whose reflection fails
  */
 async function reflectOnce(loaded: UsableConfig): Promise<ReflectedFiles> {

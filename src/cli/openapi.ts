@@ -3,7 +3,7 @@ import { readArguments } from "./arguments.js";
 import { servedAt } from "./hosts.js";
 import { load } from "./load.js";
 
-/** Prints the OpenAPI document of what a configuration serves. */
+/** Prints the OpenAPI document of a configuration. */
 export async function openapi(args: readonly string[]): Promise<number> {
   const { config, yaml, service, host } = readArguments(args, {
     options: ["config", "yaml", "service", "host"],

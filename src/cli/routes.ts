@@ -9,7 +9,7 @@ import { table } from "./table.js";
 export async function routes(args: readonly string[]): Promise<number> {
   const { config, json } = readArguments(args, { options: ["config", "json"] });
   const compiled = await load(config);
-  // What has no route is what somebody looks for here.
+  // Methods without a route are among the reasons to run this command.
   for (const warning of compiled.diagnostics) process.stderr.write(`${formatDiagnostic(warning)}\n`);
   const { hosts } = compiled;
   const described = [...compiled.routes, ...compiled.builtIn, ...compiled.methodPaths].map(route => ({

@@ -5,10 +5,10 @@ import { version } from "../telemetry/version.js";
 import { UsageError } from "./arguments.js";
 
 interface Command {
-  /** What follows its name. */
+  /** The arguments after its name, for the usage. */
   readonly takes: string;
   readonly does: string;
-  /** Each is loaded when it is run: to serve needs neither the demo nor what explains routes. */
+  /** Each is loaded when it is run: serving needs neither the demo nor the explanation of routes. */
   load(): Promise<(args: readonly string[]) => Promise<number>>;
 }
 
@@ -103,7 +103,7 @@ const helps: ReadonlySet<string | undefined> = new Set(["help", "--help", "-h"])
 
 /** Runs one command line. Never throws; gives the exit code: 0 done, 1 failed, 2 wrongly called. */
 export async function run(args: readonly string[]): Promise<number> {
-  // Whoever reads the output may have seen enough.
+  // The reader of the output may close it early.
   process.stdout.on("error", error => {
     if ("code" in error && error.code === "EPIPE") process.exit(0);
     throw error;

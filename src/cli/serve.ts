@@ -18,7 +18,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Milliseconds in which signals count as one: `npm start` passes on what a Ctrl-C has sent to the process already. */
+/** Milliseconds in which signals count as one: `npm start` forwards a signal that Ctrl-C has sent to the process too. */
 const oneSignal = 500;
 
 /**
@@ -28,7 +28,7 @@ const oneSignal = 500;
 const terminationLingerMs = 1000;
 
 /**
- * Starts something, then runs it until SIGTERM or SIGINT asks it to drain. A second signal exits at once, with the
+ * Starts something, then runs it until SIGTERM or SIGINT starts its drain. A second signal exits at once, with the
  * code that shells give to that signal.
  */
 export async function untilSignalled(

@@ -2,8 +2,8 @@
  * How the pieces fit. `Codecs` (codecs.ts) holds one codec a message type and policy, each compiled at its first use.
  *
  * json-to-wire/: a request is one pass over the JSON text: `text-encoder.ts` generates a function that moves a `JsonCursor`
- * over the bytes and copies values to a `Writer`. Whatever one pass does not understand (it throws BAIL) is read again
- * as a tree (`parse-json.ts`) and written by `tree-encoder.ts`, which also finds out what is wrong. `request.ts` joins
+ * over the bytes and copies values to a `Writer`. Text that one pass does not understand (it throws BAIL) is read again
+ * as a tree (`parse-json.ts`) and written by `tree-encoder.ts`, which also finds the error. `request.ts` joins
  * path variables, query and body; a plan that needs no tree is a `BodyCopy`.
  * wire-to-json/: a response is one pass over the wire: `printer.ts` generates a function that moves a `Reader` and prints
  * to a `JsonWriter`. Fields in pieces or repeated ones, which are legal and rare, go through `text-decoder.ts`.
@@ -45,7 +45,7 @@ export interface Codec {
    */
   encode(json: JsonValue, into: Writer): void;
   /**
-   * A whole JSON text in UTF-8 → wire, with fields in the order of their members. What `encode` does after `parseJson`,
+   * A whole JSON text in UTF-8 → wire, with fields in the order of their members. As `encode` after `parseJson`,
    * but in one pass over the bytes wherever the text is well-formed.
    * @throws TranscodeError as `parseJson` and `encode` do
    */

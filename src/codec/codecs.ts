@@ -51,9 +51,9 @@ export interface FieldCodec {
 export interface TextCopy {
   /**
    * @param depth most levels of nested JSON, where the policy does not allow fewer
-   * @param work what may still be spent; what the copy leaves of it is for the tree
-   * @returns false where only the tree can tell what the text means or what is wrong with it; what was written is then
-   * worth nothing
+   * @param work the work that is left; the copy leaves the rest of it for the tree
+   * @returns false where only the tree can decide what the text means or what is wrong with it; the bytes written so
+   * far are then invalid
    */
   write(text: Uint8Array, into: Writer, depth: number, work: Work): boolean;
   /** The same in slices, a turn of the event loop each. */
@@ -140,7 +140,7 @@ function copyText(
   }
 }
 
-/** @returns false for what the tree has to decide @throws what it would not mend */
+/** @returns false where the tree has to decide @throws errors that the tree would find as well */
 function leftToTree(error: unknown, cursor: JsonCursor | undefined, work: Work): false {
   if (cursor !== undefined) {
     if (cursor.units < 0) throw tooComplex();
@@ -250,7 +250,7 @@ async function decodeInSlices(node: DecodeNode, wire: Uint8Array, depth: number)
   }
 }
 
-/** @throws what reading field by field would not mend */
+/** @throws errors that reading field by field would find as well */
 function rethrowFinal(error: unknown, reader: Reader): void {
   if (reader.units < 0) throw tooComplex(maxResponseWorkUnits);
   if (error !== BAIL && !(error instanceof TranscodeError)) throw error;

@@ -37,7 +37,7 @@ export interface JsonPosition {
 
 const nowhere: JsonPosition = { line: 0, column: 0 };
 
-/** Longest piece of somebody else's text that an error repeats. */
+/** Most characters of foreign text that an error repeats. */
 const maxExcerptChars = 64;
 const maxPathChars = 256;
 
@@ -104,7 +104,7 @@ export function requestFailure(error: TranscodeError): Failure {
   return gatewayFailure(reason, `${error.field}: ${text}`, [{ field: error.field, description: text }]);
 }
 
-/** A response that is not the message its method declares. What is wrong with it is for the log, not for the client. */
+/** A response that is not the message its method declares. The detail is for the log, not for the client. */
 export function responseFailure(): Failure {
   return gatewayFailure(
     "UPSTREAM_MALFORMED_MESSAGE",

@@ -106,7 +106,7 @@ function isPlain(byte: number): boolean {
   return (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte === POINT;
 }
 
-/** Where a segment that is `*` or stands in backticks ends; -1 where none begins at `at`. */
+/** The end of a segment that is `*` or in backticks; -1 where none begins at `at`. */
 function wholeSegment(text: Uint8Array, start: number, at: number, end: number): number {
   const before = text[at - 1];
   if (at > start && before !== POINT && before !== COMMA) return -1;

@@ -21,7 +21,7 @@ export abstract class GrowingBuffer {
     return this.at;
   }
 
-  /** Forgets what was written. The buffer is kept unless one large message made it grow beyond 1 MiB. */
+  /** Empties the buffer. Its memory is kept unless one large message made it grow beyond 1 MiB. */
   reset(): void {
     this.at = 0;
     if (this.data.length > maxKeptBytes) this.#replace(maxKeptBytes);

@@ -34,7 +34,7 @@ function scanTimestamp(text: string): Instant | undefined {
   }
   const offset = offsetAt(text, at);
   const [hour, minute, second] = [pairAt(text, 11), pairAt(text, 14), pairAt(text, 17)];
-  // NaN, which is what other characters than digits give, is not within anything.
+  // NaN, the result for characters that are not digits, fails every comparison.
   if (!(hour < 24 && minute < 60 && second < 60 && offset > -86_400)) return undefined;
   const year = pairAt(text, 0) * 100 + pairAt(text, 2);
   const seconds = secondsOf(year, pairAt(text, 5), pairAt(text, 8), (hour * 60 + minute) * 60 + second, 0);
@@ -43,7 +43,7 @@ function scanTimestamp(text: string): Instant | undefined {
   return utc >= minTimeSeconds && utc <= maxTimeSeconds ? { seconds: utc, nanos } : undefined;
 }
 
-/** What stands between the digits of `2006-01-02T15:04:05`. */
+/** The characters between the digits of `2006-01-02T15:04:05`. */
 const punctuation = [
   [4, 0x2d],
   [7, 0x2d],

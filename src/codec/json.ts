@@ -1,6 +1,6 @@
 import { excerpt } from "./error.js";
 
-/** A JSON number that a double would not print as it stands (`9007199254740993`, `1e400`, `1.0`), kept as its source text. */
+/** A JSON number that a double would print as another text (`9007199254740993`, `1e400`, `1.0`), kept as its source. */
 export class JsonNumber {
   constructor(readonly text: string) {}
 }
@@ -27,7 +27,7 @@ export function isJsonObject(value: JsonValue): value is JsonObject {
   );
 }
 
-/** What a value is, for messages to people: `a list`, `the string "abc"`, `the number 1.5`. */
+/** Describes a value for messages to people: `a list`, `the string "abc"`, `the number 1.5`. */
 export function describeJson(value: JsonValue): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
@@ -44,7 +44,7 @@ export function describeJson(value: JsonValue): string {
   }
 }
 
-/** What the tree holds for a JSON number: a double only where it prints as the text that was read. */
+/** The tree's value of a JSON number: a double only where it prints as the text that was read. */
 export function numberValue(source: string): number | JsonNumber {
   const number = Number(source);
   const isSame = String(number) === source && (!Number.isInteger(number) || Number.isSafeInteger(number));

@@ -8,8 +8,9 @@ import { TranscodeError } from "./error.js";
 export const maxWorkUnits = 2_000_000;
 
 /**
- * The same for what a backend sends, which is no attacker: ordinary rows of 4 MiB, the default of `max_message_size`, cost
- * up to 3 million. Large ones are printed in slices, so that this bounds no turn of the event loop.
+ * The same for messages of backends, which are no attackers: ordinary rows of 4 MiB, the default of
+ * `max_message_size`, cost up to 3 million. Large ones are printed in slices, so that this bounds no turn of the event
+ * loop.
  */
 export const maxResponseWorkUnits = 8_000_000;
 
@@ -70,7 +71,7 @@ export function keyCost(count: number): number {
 /** Most bytes of JSON that one message may become: packed zeros and empty messages grow many times over. */
 export const maxJsonBytes = 64 * 1024 * 1024;
 
-/** What a text or message may still cost. */
+/** The units of work that a text or message may still cost. */
 export interface Work {
   units: number;
 }
@@ -120,7 +121,7 @@ export const cost = {
   wellKnownText: 60,
   /** An Any is looked up by its type and read apart from the rest. */
   any: 150,
-  /** A value of the tree, with what encodes it. */
+  /** A value of the tree, with its encoder. */
   treeValue: 7,
   /** A string of the tree: it may be base64, a time or a long integer. */
   treeString: 15,

@@ -3,7 +3,7 @@ export const codings = ["br", "gzip"] as const;
 
 export type Coding = (typeof codings)[number];
 
-/** What a client takes, as far as it concerns the codings that are offered. */
+/** The codings that a client accepts, of those that are offered. */
 export interface CodingChoice {
   /** The best of the codings that it takes; undefined where it takes none, or would rather have none. */
   readonly coding: Coding | undefined;

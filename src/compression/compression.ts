@@ -31,11 +31,11 @@ const rpcType = /^application\/(grpc|connect\+)/;
 /** Windows of streams: of 256 KiB for br (0.5 MiB of memory), of 32 KiB for gzip (0.25 MiB). */
 const streamWindowBits = 18;
 
-/** What `http.compression` says, in the form in which requests use it. */
+/** `http.compression` in the form in which requests use it. */
 export class Compression {
   /** Bytes from which on a response is compressed. */
   readonly minSize: number;
-  /** What request bodies may be compressed with. */
+  /** The codings that request bodies may have. */
   readonly requestCodings: readonly RequestCoding[];
   readonly #codings: readonly Coding[];
   readonly #quality: CompressionConfig["quality"];
@@ -126,7 +126,7 @@ export class Compression {
     });
   }
 
-  /** @param size of what is compressed; undefined where that is not known */
+  /** @param size of the uncompressed body; undefined where that is not known */
   #brotli(size: number | undefined): BrotliOptions {
     const params: Record<number, number> = { [constants.BROTLI_PARAM_QUALITY]: this.#quality.br };
     params[constants.BROTLI_PARAM_LGWIN] =

@@ -5,7 +5,7 @@ import { Type } from "../config/type-builder.js";
 import { codings } from "./accept-encoding.js";
 import { requestCodings } from "./expand.js";
 
-/** What is compressed already, what is to be sent at once, and bytes of which nothing is known. */
+/** Types that are compressed already, that must be sent at once, and bytes of unknown content. */
 const excludedTypes = [
   "application/gzip",
   "application/octet-stream",

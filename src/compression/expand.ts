@@ -15,14 +15,14 @@ export const requestCodings = ["gzip", "deflate", "br"] as const;
 
 export type RequestCoding = (typeof requestCodings)[number];
 
-/** What is compressed has more bytes than it may have; thrown as soon as that is known. */
+/** The expanded body exceeds its limit; thrown as soon as that is known. */
 export class ExpandedTooLargeError extends Error {
   override readonly name = "ExpandedTooLargeError";
 }
 
 type Expander = Gunzip | Inflate | BrotliDecompress;
 
-/** Expands what is written to it. `bytesWritten` counts the bytes that it has understood. */
+/** Expands the bytes written to it. `bytesWritten` counts the bytes that it has consumed. */
 export function createExpander(coding: RequestCoding): Expander {
   switch (coding) {
     case "gzip":
@@ -55,7 +55,7 @@ const expanders: Readonly<Record<RequestCoding, unknown>> = {
 /**
  * Expands a whole body outside of the event loop.
  * @param limit bytes; never makes more than a few KiB above
- * @returns rejects with ExpandedTooLargeError, or with an Error that says what is wrong with the bytes
+ * @returns rejects with ExpandedTooLargeError, or with an Error that describes the malformed bytes
  */
 export function expand(bytes: Uint8Array, coding: RequestCoding, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ export function expand(bytes: Uint8Array, coding: RequestCoding, limit: number):
   });
 }
 
-/** More bytes follow the end of what is compressed. */
+/** More bytes follow the end of the compressed body. */
 export function trailingBytes(): Error {
   return new Error("bytes follow its end");
 }

@@ -21,7 +21,7 @@ export function isHost(host: string): boolean {
 }
 
 /**
- * `host:port`, `[::1]:port`, or `:port`, which stands for every IPv4 interface (`0.0.0.0`).
+ * `host:port`, `[::1]:port`, or `:port`, which means every IPv4 interface (`0.0.0.0`).
  * Undefined where the text is none of them.
  */
 export function parseAddress(text: string): Address | undefined {
@@ -44,7 +44,7 @@ export function parseTarget(text: string): Target | undefined {
   return { kind: dns ? "dns" : "host", ...address };
 }
 
-/** Whether what goes to a URL crosses a network in plain text. */
+/** Whether requests to a URL cross a network in plain text. */
 export function isPlainUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);

@@ -9,10 +9,10 @@ const maxListedNames = 10;
 
 /**
  * Adds an error where no `kind` of the file has the name.
- * @param kind what the name should be of, such as `upstream`
+ * @param kind the kind of the name, such as `upstream`
  * @param name undefined where it had a problem already
- * @param declared the names that there are
- * @param further names that mean something beside the declared ones
+ * @param declared the existing names
+ * @param further names that are valid beside the declared ones
  */
 export function checkReference(
   kind: string,
@@ -63,7 +63,7 @@ interface TlsFiles {
   readonly key?: string | undefined;
 }
 
-/** Whoever renews certificates does it earlier. */
+/** Automatic renewals happen earlier. */
 const soonMs = 14 * 86_400_000;
 
 /** Adds an error for each file of `tls` that cannot be read, and a warning where the certificate expires. */

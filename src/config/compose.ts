@@ -20,12 +20,12 @@ export type ConfigInput =
       readonly settings?: readonly string[];
     };
 
-/** What is composed of files. */
+/** The result of composing files. */
 export interface Composition {
   readonly tree: Tree;
   /** Errors and warnings of the composition itself. */
   readonly problems: readonly Diagnostic[];
-  /** False where part of it could not be read: what is there would have problems that come from this alone. */
+  /** False where a file could not be read: problems of the rest may be caused by that alone. */
   readonly complete: boolean;
 }
 
@@ -42,7 +42,7 @@ interface Level {
   readonly by: Level | undefined;
 }
 
-/** An item of `include`, with the file that it stands in. */
+/** An item of `include`, with the file that contains it. */
 interface Include {
   readonly node: Node;
   readonly level: Level;
@@ -54,8 +54,8 @@ export function filesOf(input: ConfigInput): readonly string[] {
 }
 
 /**
- * Reads the files of a configuration and what they include, and puts them together.
- * @param scope what `include` is substituted with; told which files and globs matter
+ * Reads the files of a configuration and those they include, and merges them.
+ * @param scope substitutes the values in `include`; notified of the files and globs that matter
  */
 export function compose(
   input: ConfigInput,
@@ -95,7 +95,7 @@ class Composer {
     return { tree: this.#tree, problems: this.#problems, complete: this.#complete };
   }
 
-  /** The content of a file with what it includes; undefined where it has none. */
+  /** The content of a file with its includes; undefined where it has none. */
   #read(level: Level): Node | undefined {
     const source = Source.read(level.file, level.by === undefined ? undefined : "the included file");
     this.#tree.add(source);
@@ -136,7 +136,7 @@ class Composer {
     return joined;
   }
 
-  /** What an item of `include` names, absolute. */
+  /** The files that an item of `include` names, absolute. */
   #filesOf({ node, level }: Include): readonly string[] {
     const target = this.#tree.resolve(node);
     const value = isScalar(target) ? target.value : undefined;

@@ -17,18 +17,18 @@ type Plain = string | number | boolean | null;
 
 interface Read {
   readonly value: Plain;
-  /** True where text was put in, which may then stand for a number or a boolean. */
+  /** True where text was substituted, which may then be a number or a boolean. */
   readonly substituted: boolean;
 }
 
-/** Where a value stands: `path` for people, `at` with `*` for indexes and for names that the user chooses. */
+/** The position of a value: `path` for people, `at` with `*` for indexes and for names that the user chooses. */
 interface Place {
   readonly path: Path;
   readonly at: string;
 }
 
 /**
- * Turns YAML nodes into loaded values as a schema says: substitution, checks, units, defaults. Every problem
+ * Turns YAML nodes into loaded values by a schema: substitution, checks, units, defaults. Every problem
  * goes to the findings; a value that has one is `undefined`, and the rest is loaded all the same.
  */
 export class Decoder {
@@ -92,7 +92,7 @@ export class Decoder {
       loaded[key] = this.decode(child.schema, pair.value as Node | null, { path, at: child.at });
     }
     for (const key of requiredKeys(schema)) {
-      // What is merged may have it.
+      // The merged mapping may have it.
       if (merges || lines.has(key)) continue;
       const expected = expectation(schema.properties?.[key] ?? {});
       this.findings.error(place.path, `missing key "${key}"; expected ${expected}`);
@@ -115,7 +115,7 @@ export class Decoder {
     );
   }
 
-  /** What belongs under a key; undefined, and an error, where the mapping has no such key. */
+  /** The schema under a key; undefined, and an error, where the mapping has no such key. */
   #child(
     schema: SchemaNode,
     place: Place,
@@ -309,7 +309,7 @@ function isMerge({ key }: Pair): boolean {
   return isScalar(key) && key.value === "<<" && key.type === "PLAIN";
 }
 
-/** What substitution put in for a number or a boolean, as such; anything else as the text that it is. */
+/** A substituted text for a number or a boolean, converted; anything else as the text. */
 function converted(value: Plain, schema: SchemaNode): Plain {
   const wantsNumber = [schema, ...(schema.anyOf ?? [])].some(
     ({ type, enum: words }) => type === "integer" || type === "number" || typeof words?.[0] === "number",
@@ -320,7 +320,7 @@ function converted(value: Plain, schema: SchemaNode): Plain {
   return value;
 }
 
-/** Whether a scalar is of the schema's kind; what a format makes of its text is not looked at. */
+/** Whether a scalar is of the schema's kind; the format of its text is not checked. */
 function takes(schema: SchemaNode, value: Plain): boolean {
   if (schema.const !== undefined) return schema.const === value;
   if (schema.enum !== undefined) return schema.enum.includes(value as string | number);

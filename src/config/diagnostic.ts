@@ -1,14 +1,14 @@
-/** A place in a file that a person can open. Line and column start at 1; 0 means that the place is unknown. */
+/** A position in a file that a person can open. Line and column start at 1; 0 means that the position is unknown. */
 export interface FilePosition {
   readonly file: string;
   readonly line: number;
   readonly column: number;
 }
 
-/** One problem found while loading, said so that a person knows what to do next. */
+/** One problem found while loading, with a message that shows how to fix it. */
 export interface Diagnostic {
   readonly severity: "error" | "warning";
-  /** What was found and what was expected, in one sentence without a final full stop. */
+  /** The found and the expected value, in one sentence without a final full stop. */
   readonly message: string;
   /** Where it was found. Absent only where no file is to blame (a failed connection, for example). */
   readonly position?: FilePosition;
@@ -21,7 +21,7 @@ export interface Diagnostic {
 /** Thrown when loading cannot go on; carries every problem found so far, at least one of them an error. */
 export class LoadError extends Error {
   override readonly name = "LoadError";
-  /** @param files what was read, or was to be, where that is known */
+  /** @param files the files that were read, or were to be, where known */
   constructor(
     readonly diagnostics: readonly Diagnostic[],
     readonly files: ReadonlySet<string> = new Set(),

@@ -1,7 +1,7 @@
 import { Formats } from "./format.js";
 import type { SchemaNode } from "./schema.js";
 
-/** What a person should have written, to follow "expected": `a whole number from 1 to 10`. */
+/** The expected value, to follow "expected": `a whole number from 1 to 10`. */
 export function expectation(schema: SchemaNode): string {
   if (schema.anyOf !== undefined) return oneOf([...new Set(schema.anyOf.map(expectation))]);
   if (schema.enum !== undefined) return oneOf(schema.enum.map(String));

@@ -29,7 +29,7 @@ export class Findings {
     this.#found.push(diagnostic);
   }
 
-  /** Adds what does not keep the configuration from being used. */
+  /** Adds a problem that does not keep the configuration from being used. */
   warning(path: Path, message: string): void {
     this.#add("warning", path, message, {});
   }
@@ -57,7 +57,7 @@ export class Findings {
 
   /**
    * Remembers that the value at `path` must not be shown.
-   * @param written what the file says instead; undefined where it says the value itself
+   * @param written the text of the file instead; undefined where it has the value itself
    * @param from operators of a running gateway, or `always`, that is, by messages as well
    */
   keepSecret(path: Path, written: string | undefined, from: "operators" | "always"): void {
@@ -70,7 +70,7 @@ export class Findings {
     return this.#secrets.has(formatPath(path));
   }
 
-  /** Paths of the secrets whose values stand in the files themselves. */
+  /** Paths of the secrets whose values are in the files themselves. */
   get literalSecrets(): ReadonlySet<string> {
     const literal = [...this.#secrets].filter(([, written]) => written === undefined);
     return new Set(literal.map(([path]) => path));

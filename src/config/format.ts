@@ -4,7 +4,7 @@ import { isHost, parseAddress } from "./address.js";
 
 /** How the text of a scalar is checked and read. */
 export interface Format {
-  /** What a person should have written, to follow "expected". */
+  /** The expected value, to follow "expected". */
   readonly expected: string;
   /** The same as a regular expression of JSON Schema, as close as one comes. */
   readonly pattern: string | undefined;
@@ -12,9 +12,9 @@ export interface Format {
   read(text: string): string | number | undefined;
   /** True where the text names a file or folder, made absolute by the configuration's folder. */
   isPath?(text: string): boolean;
-  /** What is hidden: from operators of a running gateway, or from everybody, messages about the file included. */
+  /** Hidden from operators of a running gateway, or always, messages about the file included. */
   readonly secret?: "operators" | "always";
-  /** What was most likely meant by a text that does not fit; the caller checks that it does. */
+  /** The most likely correction of a text that does not fit; the caller checks that it does. */
   suggest?(text: string): string | undefined;
 }
 
@@ -79,7 +79,7 @@ const formats = {
     pattern: "^.*:[0-9]{1,5}$",
     read: text => (parseAddress(text) === undefined ? undefined : text),
   },
-  /** Checked with its upstream: what a target looks like depends on the protocol. */
+  /** Checked with its upstream: the form of a target depends on the protocol. */
   target: {
     expected: "a target such as dns:///host:50051, host:50051, [::1]:50051 or unix:/path",
     pattern: undefined,
@@ -151,7 +151,7 @@ const formats = {
     "^((/[A-Za-z0-9._~@!$&'()+,;=-]+)+)?$",
     'a path such as /blog, without "/" at its end and without variables',
   ),
-  /** The root as an empty text, so that what is below is written behind it. */
+  /** The root as an empty text, so that paths below can be appended. */
   mount: matching(
     "^(/|(/[A-Za-z0-9._~@!$&'()+,;=-]+)*)$",
     'a path such as /chat, without "/" at its end and without variables; "/" or "" for the root',

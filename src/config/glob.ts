@@ -11,7 +11,7 @@ export function isGlob(path: string): boolean {
   return /[*?]/.test(path);
 }
 
-/** What a glob matches: `*` and `?` stand for parts of a segment, `**` for any number of segments. */
+/** The pattern of a glob: `*` and `?` stand for parts of a segment, `**` for any number of segments. */
 export function globPattern(glob: string): RegExp {
   const parts: Readonly<Record<string, string>> = {
     "**/": "(?:.*/)?",

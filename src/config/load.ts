@@ -6,11 +6,11 @@ import { Findings } from "./findings.js";
 import { type DraftOf, type Loaded, nodeOf, requiredKeys } from "./schema.js";
 import type { KnownMistakes } from "./unavailable.js";
 
-/** What a configuration is to look like. */
+/** The format of a configuration. */
 export interface ConfigFormat<S extends TSchema> {
   readonly schema: S;
   readonly mistakes: KnownMistakes;
-  /** Finds what no schema can: missing files, dangling references, values that do not go together. */
+  /** Finds problems that no schema can: missing files, dangling references, values that do not go together. */
   check(draft: DraftOf<Loaded<S>>, findings: Findings): void;
 }
 
@@ -21,18 +21,18 @@ export interface LoadedConfig<C> {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths (`listeners.http.address`) of the values that the environment or a file took part in. */
   readonly secrets: ReadonlySet<string>;
-  /** Paths of those that stand in the files themselves. */
+  /** Paths of those whose values are in the files themselves. */
   readonly literalSecrets: ReadonlySet<string>;
   /** Its files, the globs that include some, and the files and folders that it names, by absolute path; whether they exist or not. */
   readonly files: ReadonlySet<string>;
-  /** Where a node of the files stands, or its nearest ancestor that exists; for problems found later on. */
+  /** The position of a node of the files, or of its nearest ancestor that exists; for problems found later on. */
   locate(path: Path): FilePosition;
 }
 
 /**
- * Loads a configuration: YAML, what it includes and what overrides it, substitution, checks, defaults. Relative paths
- * start from the folder of the file that they stand in. Reads the files that it names with `${file:...}` and looks
- * whether the others exist; never throws for what is in them.
+ * Loads a configuration: YAML with includes and overrides, substitution, checks, defaults. Relative paths
+ * start from the folder of the file that contains them. Reads the files that it names with `${file:...}` and checks
+ * whether the others exist; never throws for any content of them.
  */
 export function loadFiles<S extends TSchema>(
   input: ConfigInput,
@@ -61,6 +61,6 @@ export function loadFiles<S extends TSchema>(
     | undefined;
   if (draft !== undefined) check(draft, findings);
   const usable = findings.diagnostics.every(({ severity }) => severity !== "error");
-  // Without an error the draft has every key that the schema requires, each as its type says.
+  // Without an error the draft has every key that the schema requires, each of its type.
   return loaded(usable ? (draft as Loaded<S>) : undefined);
 }

@@ -12,7 +12,7 @@ const maxDepth = 200;
 export class Merger {
   #merged = 0;
 
-  /** @param problems what becomes of keys that are set twice */
+  /** @param problems receives keys that are set twice */
   constructor(
     readonly tree: Tree,
     readonly schema: SchemaNode,
@@ -65,7 +65,7 @@ export class Merger {
     });
   }
 
-  /** A configuration and what overrides it: mappings are merged, anything else is replaced, `null` takes a key away. */
+  /** Merges an override into a configuration: mappings are merged, anything else is replaced, `null` removes a key. */
   override(base: Node, over: Node, depth = 0): Node {
     if (!isMap(base) || !isMap(over)) return over;
     if (++this.#merged > maxMerged || depth > maxDepth) {
@@ -77,7 +77,7 @@ export class Merger {
     return merged;
   }
 
-  /** Sets a key of a mapping that is nobody else's. */
+  /** Sets a key of a mapping that is not shared. */
   put(map: YAMLMap, pair: Pair, depth = 0): void {
     const key = keyText(pair);
     const index = key === undefined || key === "<<" ? -1 : map.items.findIndex(each => keyText(each) === key);
@@ -111,7 +111,7 @@ export class Merger {
   }
 }
 
-/** The form that is written, of what may be a mapping or a list of them. */
+/** The variant of the schema that fits a node which may be a mapping or a list of them. */
 function variantFor(node: Node, schema: SchemaNode | undefined): SchemaNode | undefined {
   const variants = schema?.anyOf;
   if (variants?.some(({ type }) => type === "object") !== true) return schema;

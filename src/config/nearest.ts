@@ -24,7 +24,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   return bestDistance <= Math.max(1, Math.floor(Math.max(name.length, best.length) / 3)) ? best : undefined;
 }
 
-/** True where two neighbouring letters changed places, the commonest slip that Levenshtein counts twice. */
+/** True where two neighbouring letters are swapped, the commonest typing error, which Levenshtein counts twice. */
 function swapped(a: string, b: string): boolean {
   if (a.length !== b.length) return false;
   let at = 0;

@@ -3,8 +3,8 @@ import { formatPath, type Path } from "./diagnostic.js";
 const redacted = "[redacted]";
 
 /**
- * The configuration as an operator may see it: a copy, in which secrets (`secrets`, from `LoadedConfig`: what the schema
- * says is one, and every value that came from the environment or a file) are `[redacted]`, and so are the credentials
+ * The configuration as an operator may see it: a copy, in which secrets (`secrets`, from `LoadedConfig`: those of the
+ * schema, and every value that came from the environment or a file) are `[redacted]`, and so are the credentials
  * and queries of URLs.
  */
 export function redact(config: object, secrets: ReadonlySet<string>): Readonly<Record<string, unknown>> {

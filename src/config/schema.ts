@@ -4,17 +4,17 @@ import { Type } from "./type-builder.js";
 
 /**
  * The building blocks of the configuration's schema. The static type of each is the *loaded* value, its JSON
- * Schema is the *written* one: a duration is `5s` in YAML and 5000 in the loaded configuration. What `format` names is how the
- * one becomes the other.
+ * Schema is the *written* one: a duration is `5s` in YAML and 5000 in the loaded configuration. `format` names the
+ * conversion.
  */
 
-/** What every schema node says to a person; `default` is written as in YAML. */
+/** The documentation of every schema node; `default` is written as in YAML. */
 export interface About<Default> {
   readonly description: string;
   readonly default?: Default;
 }
 
-/** A string that `format` checks and, where the format says so, rewrites. */
+/** A string that `format` checks and, for some formats, converts. */
 export function text<T extends string | number = string>(
   format: FormatName,
   about: About<string>,
@@ -67,12 +67,12 @@ export function section<P extends TProperties>(properties: P, description: strin
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
 
 /**
- * What a schema's value is once loaded: names as in YAML, every default filled in, durations in milliseconds, sizes in
+ * The value of a schema once loaded: names as in YAML, every default filled in, durations in milliseconds, sizes in
  * bytes, paths absolute, header names in lower case. Records have no prototype.
  */
 export type Loaded<S extends TSchema> = Immutable<Static<S>>;
 
-/** What loading made of a file so far: whatever had a problem is undefined, list indexes are kept. */
+/** The result of loading so far: values with problems are undefined, list indexes are kept. */
 export type DraftOf<T> = T extends object ? { readonly [K in keyof T]?: DraftOf<T[K]> | undefined } : T;
 
 /** The keywords of JSON Schema that the configuration's schema uses. */
@@ -103,7 +103,7 @@ export function requiredKeys(schema: SchemaNode): readonly string[] {
   return (schema.required ?? []).filter(key => schema.properties?.[key]?.default === undefined);
 }
 
-/** The schema as data: what its types say is of no use to code that walks it. */
+/** The schema as data: its static types are of no use to code that walks it. */
 export function nodeOf(schema: TSchema): SchemaNode {
   return schema as unknown as SchemaNode;
 }

@@ -7,7 +7,7 @@ import type { Tree } from "./tree.js";
 
 /** `upstreams.chat.targets[0]=localhost:1`, taken apart. */
 interface Setting {
-  /** What messages call it: without the value, which may be a secret. */
+  /** The name for messages: without the value, which may be a secret. */
   readonly name: string;
   readonly path: Path;
   /** YAML. */
@@ -43,8 +43,8 @@ export function readSetting(written: string): Setting | { readonly problem: stri
 }
 
 /**
- * The configuration with a setting in it; a text where it has no place. Mappings on the way are made, and an index may
- * be the next of its list.
+ * The configuration with a setting in it; an error text where it does not fit. Mappings of its path are made, and an
+ * index may be the next of its list.
  */
 export function assignSetting(
   root: Node | undefined,

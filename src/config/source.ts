@@ -27,15 +27,15 @@ const oneDocument = "the file holds more than one YAML document; expected one";
 
 type Content = { readonly text: string; readonly hasLines?: boolean } | { readonly problem: string };
 
-/** What knows where nodes of YAML stand, and what aliases stand for. */
+/** Gives the positions of nodes of YAML, and the targets of aliases. */
 export interface Places {
   readonly root: Node | undefined;
-  /** The node that an alias stands for, or the node itself; undefined where the alias has no anchor before it. */
+  /** The target of an alias, or the node itself; undefined where the alias has no anchor before it. */
   resolve(node: Node): Node | undefined;
   positionOf(node: unknown): FilePosition;
   /**
-   * Where a node stands, or its nearest ancestor that exists. A scalar stands where it is written, a mapping
-   * or list at its key.
+   * The position of a node, or of its nearest ancestor that exists: of a scalar its own, of a mapping
+   * or list that of its key.
    */
   locate(path: Path): FilePosition;
   /** Where relative paths in a node start from. */
@@ -46,7 +46,7 @@ export interface Places {
   suggestionFor?(path: Path): string | undefined;
 }
 
-/** A YAML file, parsed but not yet understood, that knows where each of its nodes stands. */
+/** A YAML file, parsed but not yet decoded, with the position of each of its nodes. */
 export class Source implements Places {
   readonly #lines = new LineCounter();
   readonly #anchored = new Map<Node, Node>();
@@ -82,8 +82,8 @@ export class Source implements Places {
   }
 
   /**
-   * Reads YAML 1.2 (core schema) of up to 4 MiB. Whatever is wrong with it is in `diagnostics`; never throws.
-   * @param name what messages call the file
+   * Reads YAML 1.2 (core schema) of up to 4 MiB. Its errors are in `diagnostics`; never throws.
+   * @param name the name of the file in messages
    */
   static read(file: string, name = "the configuration"): Source {
     return new Source(file, readContent(file, name));
@@ -98,7 +98,7 @@ export class Source implements Places {
     }
   }
 
-  /** Reads a value that stands in no file; its positions have `name` alone. */
+  /** Reads a value that is in no file; its positions have `name` alone. */
   static readValue(text: string, name: string): Source {
     const deep = nestsDeeper(text, depthLimit);
     return new Source(name, deep ? { problem: "the value nests too deeply" } : { text, hasLines: false });
@@ -171,7 +171,7 @@ export class Source implements Places {
   }
 }
 
-/** `locate` of whatever knows its nodes. */
+/** `locate` of any source of positions. */
 export function locateIn(places: Places, path: Path): FilePosition {
   let node = places.root;
   let position = places.positionOf(node);
@@ -213,7 +213,7 @@ export function keyText(pair: Pair): string | undefined {
 /**
  * True where lists and mappings of a YAML text are nested more than `limit` deep. This must be known before
  * parsing: the composer recurses with the text's nesting, and running out of stack inside a regular expression
- * ends the process. Lexer and Parser do not recurse; the parser's stack is what is open at the moment.
+ * ends the process. Lexer and Parser do not recurse; the parser's stack has the open lists and mappings.
  */
 function nestsDeeper(text: string, limit: number): boolean {
   const parser = new Parser();

@@ -8,7 +8,7 @@ export interface SubstitutionScope {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative paths of `${file:...}` start from. */
   readonly folder: string;
-  /** Told the absolute path of each file that is asked for. */
+  /** Called with the absolute path of each file that is read. */
   reads?(file: string): void;
 }
 
@@ -16,7 +16,7 @@ export interface Substitution {
   readonly text: string;
   /** True where some part came from the environment or a file; defaults are no secrets. */
   readonly secret: boolean;
-  /** What could not be substituted and why; empty on success. */
+  /** The failed substitutions with their reasons; empty on success. */
   readonly problems: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export function hasSubstitution(text: string): boolean {
 /**
  * Replaces `${NAME}` (the environment), `${NAME:-default}` (the default where NAME is unset or empty, as in a
  * shell) and `${file:/path}` (a file of up to 64 KiB, newlines at its end left out); `$${` is a literal `${`.
- * What is put in is not looked at again.
+ * Substituted text is not substituted again.
  */
 export function substitute(text: string, scope: SubstitutionScope): Substitution {
   const problems: string[] = [];

@@ -24,7 +24,7 @@ export class Tree implements Places {
     this.#sources.push(source);
   }
 
-  /** Makes a new node stand where another does. */
+  /** Gives a new node the position of another. */
   own<T extends Node>(node: T, like: Source | Node): T {
     if ("diagnostics" in like) this.#owners.set(node, like);
     else {
@@ -56,7 +56,7 @@ export class Tree implements Places {
     return this.#ownerOf(node).folderOf();
   }
 
-  /** Remembers what was most likely meant by a name that was new where the command line had it. */
+  /** Remembers the nearest name for one that was unknown on the command line. */
   suggest(path: Path, name: string | undefined): void {
     if (name !== undefined) this.#near.set(formatPath(path), name);
   }

@@ -21,8 +21,8 @@ function record(key: { readonly pattern?: string }, value: Keywords, keywords: K
 }
 
 /**
- * What `typebox` makes of the same calls as far as the sections of the configuration use it, and with its types. The library
- * itself would be the largest part of what a gateway loads: it is 370 modules.
+ * Makes the same schemas as `typebox` for the calls that the sections of the configuration use, with its types. The
+ * library itself would be the largest part of the code that a gateway loads: it is 370 modules.
  */
 const builder = {
   Object: mapping,

@@ -12,12 +12,12 @@ export interface Unavailable {
   readonly when?: (value: WrittenValue) => boolean;
 }
 
-/** What a file may not contain although it is a known key. */
+/** Known keys that a file may not contain. */
 export class KnownMistakes {
   readonly #keys: ReadonlySet<string>;
   readonly #values: ReadonlyMap<string, (value: WrittenValue) => boolean>;
 
-  /** @param misplaced by path as in `Unavailable.at`: keys that are known elsewhere, and what to do instead */
+  /** @param misplaced by path as in `Unavailable.at`: keys that are known elsewhere, and the correction */
   constructor(
     unavailable: readonly Unavailable[],
     readonly misplaced: ReadonlyMap<string, string>,

@@ -31,7 +31,7 @@ export interface DemoBackend {
   readonly port: number;
   /** Of the tRPC server that has the messaging services, too. */
   readonly trpcPort: number;
-  /** Refuses new calls, lets those under way finish for a second, then drops what is left. */
+  /** Refuses new calls, lets those under way finish for a second, then drops the rest. */
   close(): Promise<void>;
 }
 
@@ -140,7 +140,7 @@ const openimFiles: readonly string[] = ["chat/chat.proto", "admin/admin.proto"].
   join(openimFolder, file),
 );
 
-/** Options that are the gateway's affair: routes and rules of messages. The backend speaks gRPC and leaves them unread. */
+/** Options for the gateway: routes and rules of messages. The backend serves gRPC and ignores them. */
 const optionFiles = /api\/annotations\.proto$|^buf\/validate\//;
 
 /**

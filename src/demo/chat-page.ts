@@ -5,7 +5,7 @@ import { pageFiles, pagePolicy } from "../net/page-files.js";
 /** A page at `/demo` on which people talk in the rooms of `realtime`. */
 export function chatPage(): readonly LocalHandler[] {
   return [
-    // Who opens the port in a browser looks for this.
+    // The page for a browser that opens the port.
     fixed("/", { status: 302, headers: [["location", "/demo"]], body: "" }),
     ...pageFiles(new URL("./page/", import.meta.url)).map(({ name, contentType, bytes }) =>
       fixed(name === "chat.html" ? "/demo" : `/demo/${name}`, {

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 const derive = promisify<string, Buffer, number, Buffer>(scrypt);
 const keyBytes = 32;
 
-/** What is kept of a password: a salted scrypt hash (RFC 7914) with the cost that Node sets by default. */
+/** The stored form of a password: a salted scrypt hash (RFC 7914) with the cost that Node sets by default. */
 export interface PasswordHash {
   readonly salt: Buffer;
   readonly key: Buffer;

@@ -23,10 +23,10 @@ export class RpcError extends Error {
 }
 
 /**
- * A failure that programs recognise by its reason.
+ * A failure that programs recognize by its reason.
  *
  * @param reason UPPER_SNAKE, unique in the domain
- * @param metadata what the failure is about, `{ login: "jdoe" }`
+ * @param metadata the subject of the failure, `{ login: "jdoe" }`
  */
 export function failure(
   code: number,

@@ -11,14 +11,14 @@ import type { Root, Type } from "protobufjs";
 import { Code } from "../status/code.js";
 import { RpcError, statusOf } from "./rpc-error.js";
 
-/** What a handler sees of its call beside the request. */
+/** The data of a call for its handler, beside the request. */
 export interface CallContext {
   readonly metadata: Metadata;
   /** Initial metadata of the response. */
   readonly responseMetadata: Metadata;
 }
 
-/** Answers one unary method. Requests have every field set, 64-bit integers are decimal text, enums are names. */
+/** Handles one unary method. Requests have every field set, 64-bit integers are decimal text, enums are names. */
 export type UnaryHandler = (request: object, context: CallContext) => object | Promise<object>;
 
 /** Gives the responses of one server-streaming method. */
@@ -47,7 +47,7 @@ export function serverStream<Request extends object>(
   return { responses: (request, context) => responses(request as Request, context) };
 }
 
-/** What grpc-js needs to serve one service. */
+/** The data that grpc-js needs to serve one service. */
 export interface ServerBinding {
   readonly definition: ServiceDefinition;
   readonly implementation: UntypedServiceImplementation;

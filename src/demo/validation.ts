@@ -1,6 +1,6 @@
 import { badRequest, type InvalidField } from "./rpc-error.js";
 
-/** Collects what is wrong with a request, so that its sender learns all of it at once. */
+/** Collects the errors of a request, so that its sender gets all of them at once. */
 export class Validation {
   readonly #violations: InvalidField[] = [];
 

@@ -106,8 +106,9 @@ export function* decodeFileInSteps(bytes: Uint8Array): Steps<FileProto> {
 }
 
 /**
- * The same, with types that are decoded when first asked for, as far as they are as compilers write them and small
- * enough to be decoded in one piece; and the numbers of the options of its types, undefined where not all are known.
+ * The same, with types that are decoded at their first use, as far as they are in the form that compilers write and
+ * small enough to be decoded in one piece; and the numbers of the options of its types, undefined where not all are
+ * known.
  */
 export function* readFileInSteps(
   bytes: Uint8Array,
@@ -165,7 +166,7 @@ function* addOptions(message: MessageProto, into: Set<number>): Steps<boolean> {
   return true;
 }
 
-/** Most bytes of a message that is decoded when first asked for. */
+/** Most bytes of a message that is decoded at its first use. */
 const maxLazyBytes = 4_096;
 const bytesPerScanUnit = 12;
 
@@ -245,7 +246,7 @@ export function withoutSourceInfo(bytes: Uint8Array): { left: Uint8Array; ranges
       start = reader.position;
     }
   } catch {
-    // Whoever decodes it says what is wrong.
+    // The later decoding reports the error.
     return { left: bytes, ranges: [] };
   }
   return { left: Buffer.concat([...kept, bytes.subarray(start)]), ranges };
@@ -303,7 +304,7 @@ function* decode(type: protobuf.Type, bytes: Uint8Array, depth = 0): Steps<proto
   return message;
 }
 
-/** Of a piece. What makes one larger than others is source info and options, which are only copied. */
+/** Units of a piece. Large pieces consist of source info and options, which are only copied. */
 function unitsOf(bytes: number): number {
   return 1 + Math.min(bytes, bytesPerStep) / 20 + bytes / 4_000;
 }
@@ -316,7 +317,7 @@ type Decode = (
   into: protobuf.Message | undefined,
 ) => protobuf.Message;
 
-/** @param into what to merge the piece into */
+/** @param into the message to merge the piece into */
 function decodePiece(type: protobuf.Type, bytes: Uint8Array, into?: protobuf.Message): protobuf.Message {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = false;

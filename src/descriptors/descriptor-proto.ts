@@ -1,4 +1,4 @@
-/** What every descriptor message with options has. Absent fields read as empty, as they do in decoded messages. */
+/** Common to all descriptor messages with options. Absent fields read as empty, as they do in decoded messages. */
 export interface HasOptions {
   options?: Uint8Array | undefined;
 }
@@ -92,7 +92,7 @@ export interface LocationProto {
 
 export const Label = { OPTIONAL: 1, REQUIRED: 2, REPEATED: 3 } as const;
 
-/** Types by the word that names them in `.proto` files. */
+/** Types by their keywords in `.proto` files. */
 export const scalarTypes: ReadonlyMap<string, number> = new Map([
   ["double", 1],
   ["float", 2],
@@ -115,7 +115,7 @@ export const FieldType = { GROUP: 10, MESSAGE: 11, ENUM: 14, STRING: 9, BYTES: 1
 /** The highest field number. */
 export const maxFieldNumber = 536_870_911;
 
-/** Extensions of a message with `message_set_wire_format` are not limited by what fits a tag. */
+/** Field numbers of extensions of a message with `message_set_wire_format` may exceed the limit of a tag. */
 export const maxMessageSetExtension = 2_147_483_646;
 
 /** Field numbers that source info paths are made of. */

@@ -8,7 +8,7 @@ import {
   type RangeProto,
 } from "./descriptor-proto.js";
 
-/** Decodes what was only looked through so far. */
+/** Decodes types that were only scanned so far. */
 export interface TypeDecoders {
   message(bytes: Uint8Array): MessageProto;
   enum(bytes: Uint8Array): EnumProto;
@@ -21,7 +21,7 @@ export interface FieldInMessage {
   readonly index: number;
 }
 
-/** A message of a received file, whose members are decoded when first asked for: most messages of a large model never are. */
+/** A message of a received file. Members are decoded at first use: most messages of a large model are never used. */
 export class LazyMessage implements MessageProto {
   /** Full names of the types of its fields until they are resolved, those of enums after `=`. */
   references: readonly string[] | undefined;
@@ -102,7 +102,7 @@ export class LazyMessage implements MessageProto {
     return undefined;
   }
 
-  /** With all that is in it, and what was changed since it was decoded. */
+  /** The complete message, with the changes since it was decoded. */
   plain(): MessageProto {
     const message = this.#members();
     message.nestedType = this.nestedType.map(each => each.plain());

@@ -1,4 +1,4 @@
-/** The proto model: what the rest of the gateway knows of descriptors, however they were loaded. */
+/** The proto model: the interface of descriptors to the rest of the gateway, independent of how they were loaded. */
 
 import type { Steps } from "../net/pace.js";
 
@@ -33,8 +33,8 @@ export type OptionValue =
   | { readonly [name: string]: OptionValue };
 
 /**
- * Most bytes of the options of one element that are read. They are decoded in one piece when first asked for, and a
- * request may be what asks: 256 KiB take some 20 ms.
+ * Most bytes of the options of one element that are read. They are decoded in one piece at their first use, which may
+ * be within a request: 256 KiB take some 20 ms.
  */
 export const maxOptionsBytes = 256 * 1024;
 
@@ -58,7 +58,7 @@ export interface FileDescriptor {
   readonly origin: string;
   /** False where none of its messages, oneofs and fields can have the option of that number. */
   mayHaveOption(number: number): boolean;
-  /** Reads what comments and lines come from, which whoever asks for one first has to wait for else. */
+  /** Reads the positions and comments now; else the first use of them has to wait for that. */
   readPlaces(): Steps;
 }
 
@@ -105,7 +105,7 @@ export interface Field extends Element {
   readonly number: number;
   /** lowerCamelCase unless the proto sets `json_name`; for an extension `[full.name]`. */
   readonly jsonName: string;
-  /** What the value is. For a map field this is `message` (its entry); look at `map` first. */
+  /** The kind of the value. For a map field this is `message` (its entry); look at `map` first. */
   readonly kind: ScalarKind | "enum" | "message";
   /** Set exactly when kind is `message`. */
   readonly message: MessageType | undefined;

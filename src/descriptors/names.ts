@@ -1,4 +1,4 @@
-/** The full name of what is declared in a scope: a package or a message. */
+/** The full name of an element declared in a scope: a package or a message. */
 export function qualify(scope: string, name: string): string {
   return scope === "" ? name : `${scope}.${name}`;
 }

@@ -27,7 +27,7 @@ export interface SourceFile {
    */
   name: string;
   readonly source: SourceKind;
-  /** Where it was loaded from: the path of the `.proto` file, of the set, or what the caller gave. */
+  /** Where it was loaded from: the path of the `.proto` file, of the set, or the origin that the caller passed. */
   readonly origin: string;
   readonly proto: FileProto;
   /** Comments and lines, wherever they are kept. */
@@ -67,7 +67,7 @@ const standardPackages: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a package is one of those that everybody has a copy of. Copies differ in age, so two that differ are no
+ * Whether a package is one of those that most projects have a copy of. Copies differ in age, so two that differ are no
  * conflict.
  */
 export function isWellKnown(packageName: string): boolean {
@@ -75,7 +75,7 @@ export function isWellKnown(packageName: string): boolean {
 }
 
 /**
- * Whether a file gives way to any other definition of what is in it: a bundled file, and a reflected copy of one, since
+ * Whether any other definition of its elements replaces a file: a bundled file, and a reflected copy of one, since
  * some servers rebuild their descriptors and get those wrong.
  */
 export function givesWay({ source, proto }: SourceFile): boolean {

@@ -2,7 +2,7 @@ import { asBuffer } from "../net/buffer.js";
 import { LazyEnum, LazyMessage, type TypeDecoders } from "./lazy-proto.js";
 import { featuresField } from "./link/features.js";
 
-/** What was found to need a closer look: whatever is not as compilers write it. */
+/** Thrown for bytes in a form that compilers do not write: they need a full decoding. */
 const unusual = new Error("unusual");
 
 /** Looks through the types of one file without decoding them. */
@@ -18,7 +18,7 @@ export class TypeScan {
     this.#decoders = decoders;
   }
 
-  /** @returns undefined where only decoding can tell what the bytes are, or what is wrong with them */
+  /** @returns undefined where only decoding can decide what the bytes mean, or what is wrong with them */
   message(start: number, end: number): LazyMessage | undefined {
     return usual(() => this.#message(start, end, 0));
   }
@@ -212,7 +212,7 @@ export class TypeScan {
     if (this.#at !== end) throw unusual;
   }
 
-  /** Where what begins here ends. */
+  /** The end of the value that begins here. */
   #length(end: number): number {
     const length = this.#varint(end);
     const stop = this.#at + length;

@@ -1,7 +1,7 @@
 import { statusPhrase } from "../status/code.js";
 import type { Dialect } from "./dialect.js";
 
-/** Only a text, as simple chat APIs answer. */
+/** Only a text, as in responses of simple chat APIs. */
 export const chatApiDialect: Dialect = {
   name: "chat-api",
   failureSchema: { type: "object", properties: { error: { type: "string" } }, required: ["error"] },

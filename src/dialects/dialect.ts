@@ -18,9 +18,9 @@ export interface Dialect {
   readonly failureSchema: JsonSchema;
   /** The schema of a success, made of that of the response message; undefined where its type has no fields. */
   successSchema?(message: JsonSchema | undefined): JsonSchema;
-  /** What the dialect demands of a request before anything else is decided. */
+  /** The requirement of the dialect on a request, checked before anything else. */
   readonly accept?: AcceptRule;
-  /** What it sends to backends about the caller, and the names of request metadata that it alone writes. */
+  /** The metadata about the caller that it sends to backends, and the names of request metadata that only it writes. */
   readonly callerMetadata?: CallerMetadata;
   /** The HTTP status of its codes above those that gRPC defines; 500 for codes that it does not know. */
   readonly statusOfCode?: StatusOfCode;
@@ -61,7 +61,7 @@ export interface RenderedFailure {
   readonly body: string;
 }
 
-/** What a dialect reads of a request. */
+/** The parts of a request that a dialect reads. */
 export interface DialectRequest {
   /** In upper case. */
   readonly method: string;
@@ -86,7 +86,7 @@ export interface AcceptRule {
   check(request: DialectRequest): void;
 }
 
-/** What a dialect reads of an authenticated caller. Identities are shared between requests and never change. */
+/** The parts of an authenticated identity that a dialect reads. Identities are shared by requests and immutable. */
 export interface DialectIdentity {
   readonly subject: string;
   readonly claims: Readonly<Record<string, unknown>>;
@@ -106,5 +106,5 @@ export interface CallerMetadata {
   ): CallerMetadataEntries;
 }
 
-/** Reasons that say what is wrong with a credential. */
+/** Reasons for which a credential is refused. */
 export type CredentialReason = "TOKEN_EXPIRED" | "TOKEN_MALFORMED" | "TOKEN_NOT_YET_VALID" | "TOKEN_REVOKED";

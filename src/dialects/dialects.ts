@@ -18,7 +18,7 @@ export type DialectName = keyof typeof dialects;
 
 export const dialectNames = Object.keys(dialects) as [DialectName, ...DialectName[]];
 
-/** What a code above those that gRPC defines says of a credential, in any dialect that knows the code. */
+/** The meaning for a credential of a code above those that gRPC defines, in any dialect that knows the code. */
 export function credentialVerdict(code: number): {
   readonly refused: boolean;
   readonly reason: CredentialReason | undefined;

@@ -34,7 +34,7 @@ export const googleDialect: Dialect = {
   },
 };
 
-/** AIP-193 asks for an ErrorInfo in every error; the gateway speaks for itself only, not for a backend. */
+/** AIP-193 requires an ErrorInfo in every error; the gateway adds one to its own failures only, not to a backend's. */
 function needsErrorInfo(failure: Failure): boolean {
   return (
     failure.origin === "gateway" && !failure.details.some(detail => holds(detail, "google.rpc.ErrorInfo"))

@@ -3,8 +3,8 @@ import { shownCode } from "../status/failure.js";
 import { codeSchema, type Dialect, detailsSchema, reasonSchema } from "./dialect.js";
 
 /**
- * RFC 9457. The type is `about:blank`, so that the title is the phrase of the HTTP status (section 4.2.1); what is
- * particular is in the extension members.
+ * RFC 9457. The type is `about:blank`, so that the title is the phrase of the HTTP status (section 4.2.1); all other
+ * data is in the extension members.
  */
 export const problemDialect: Dialect = {
   name: "problem",

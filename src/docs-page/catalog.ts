@@ -12,7 +12,7 @@ import { describeComment, summaryOf } from "../openapi/comment.js";
 import { apiPath } from "../openapi/path.js";
 import type { ApiSource } from "../openapi/source.js";
 
-/** What the page lists: what one listener serves by one generation. */
+/** The content of the page: the routes of one listener in one generation. */
 export interface CatalogSource {
   readonly api: ApiSource;
   /** The paths of methods, on which other protocols than REST call them. */
@@ -31,7 +31,7 @@ export interface RoomsPlace {
   readonly rooms: boolean;
   /** `package.Service/Method` */
   readonly calls: readonly string[];
-  /** Undefined where everybody may open one. */
+  /** Undefined where no authentication is required. */
   readonly auth: readonly string[] | undefined;
 }
 
@@ -39,7 +39,7 @@ interface ListedOperation {
   readonly name: string;
   readonly method: string;
   readonly template: string;
-  /** In the OpenAPI document; undefined where it is not there, and `unlisted` says why. */
+  /** Its path in the OpenAPI document; undefined where it is not there, for the reason in `unlisted`. */
   readonly path?: string;
   readonly unlisted?: string;
   readonly summary: string;
@@ -47,9 +47,9 @@ interface ListedOperation {
   /** The path of the RPC; undefined where the gateway itself serves it. */
   readonly rpc?: string;
   readonly kind?: "server" | "client" | "bidi";
-  /** Whether REST is spoken on it. */
+  /** Whether REST may be used on it. */
   readonly rest: boolean;
-  /** What else is spoken, on the path of the RPC. */
+  /** The other protocols on the path of the RPC. */
   readonly protocols: readonly string[];
   readonly auth?: readonly string[];
   readonly limits: readonly string[];
@@ -73,7 +73,7 @@ export interface Catalog {
     readonly type: string;
     readonly schemes: readonly SecurityScheme[];
   }[];
-  /** What each limit allows, by name. */
+  /** The value of each limit, by name. */
   readonly limits: Readonly<Record<string, string>>;
   readonly rooms: RoomsPlace | undefined;
   readonly services: readonly ListedService[];
@@ -82,7 +82,7 @@ export interface Catalog {
 /** Characters of a comment in the list; the page of the operation has all of it. */
 const maxComment = 600;
 
-/** What listing one operation costs. */
+/** Units for listing one operation. */
 const operationUnits = 10;
 
 /** Lists services and their operations, in the order of their names. */

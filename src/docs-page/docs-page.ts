@@ -10,10 +10,10 @@ import { type Prepared, prepare, respond } from "../openapi/prepared.js";
 import { type CatalogSource, makeCatalog } from "./catalog.js";
 import { maxExplainBytes, writtenRequest } from "./written-request.js";
 
-/** What the page of one listener shows, of one generation. */
+/** The sources of the page of one listener, in one generation. */
 export interface PageSource {
   readonly catalog: Omit<CatalogSource, "path" | "openapi">;
-  /** Made when it is first asked for. */
+  /** Made at its first use. */
   explain(): Promise<ExplainSource>;
 }
 
@@ -27,7 +27,7 @@ const security: LocalResponse["headers"] = [
 /**
  * The routes of the documents page of one listener.
  * @param path of the page
- * @param source is asked when requests come
+ * @param source called when requests come
  */
 export function pageEndpoints(
   docs: DocsConfig,
@@ -88,7 +88,7 @@ async function catalogOf(source: CatalogSource): Promise<Prepared> {
   return prepare("application/json", Buffer.from(text));
 }
 
-/** The same for all who ask, made for the first one; made anew where that failed. */
+/** The same for all callers, made for the first one; made anew where that failed. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {

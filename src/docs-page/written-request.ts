@@ -44,7 +44,7 @@ export function writtenRequest(request: LocalRequest): WrittenRequest {
   return { method, target, header: name => headers.get(name), body: new TextEncoder().encode(body) };
 }
 
-/** By lower-case name; what comes several times is joined. */
+/** By lower-case name; several values are joined. */
 function headersOf(value: JsonValue | undefined): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   if (value === undefined) return headers;

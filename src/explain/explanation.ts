@@ -18,7 +18,7 @@ import { formKind } from "../uploads/forms.js";
 import type { Validate } from "../validation/validator.js";
 import { type GuardDescription, type GuardSource, guardOf } from "./guard.js";
 
-/** A request as somebody has written it down. Nothing is called for it. */
+/** A request as a person has written it. Nothing is called for it. */
 export interface WrittenRequest {
   /** In upper case. */
   readonly method: string;
@@ -30,7 +30,7 @@ export interface WrittenRequest {
   readonly body: Uint8Array | undefined;
 }
 
-/** What requests are explained with: what one listener serves by one generation. */
+/** The source of explanations: the routes of one listener in one generation. */
 export interface ExplainSource extends GuardSource {
   readonly model: Model;
   readonly router: Router<Route | BuiltInRoute>;
@@ -43,7 +43,7 @@ interface Placement {
   readonly from: "path" | "query";
   readonly name: string;
   readonly value: string;
-  /** The request field with its type; what becomes of the value where there is none. */
+  /** The request field with its type; how the value is treated where there is none. */
   readonly to: string;
 }
 
@@ -67,10 +67,10 @@ export interface Explanation extends Partial<GuardDescription> {
   readonly request?: unknown;
   /** Its full name. */
   readonly request_type?: string;
-  /** What the message does not show. */
+  /** Details that the message does not show. */
   readonly note?: string;
   readonly refused?: Refusal;
-  /** What the request can still be refused for. */
+  /** The conditions that can still refuse the request. */
   readonly conditions?: readonly RouteCondition[];
   readonly allow?: readonly string[];
   readonly others: readonly { readonly method: string; readonly template: string; readonly reason: string }[];
@@ -80,8 +80,8 @@ export interface Explanation extends Partial<GuardDescription> {
 const maxMessageChars = 64 * 1024;
 
 /**
- * Which route answers a request, which field each value goes to, what guards it, and why the near misses lost. No backend and no
- * provider is asked, and no credential is repeated.
+ * Which route serves a request, which field each value goes to, its guard, and why similar routes do not match. No
+ * backend and no provider is called, and no credential is repeated.
  */
 export async function explainRequest(source: ExplainSource, request: WrittenRequest): Promise<Explanation> {
   const { method, target } = request;
@@ -199,7 +199,7 @@ interface GivenBody {
 
 const nothing = new Uint8Array(0);
 
-/** What of a body can be decoded here, and what is said of the rest. */
+/** The part of a body that can be decoded here, and a note about the rest. */
 function bodyOf(route: Route, { body = nothing, header }: WrittenRequest): GivenBody {
   const contentType = header("content-type") ?? "";
   if (body.length === 0) return { contentType: "", bytes: nothing, json: false, note: "" };
@@ -290,7 +290,7 @@ function fieldText(fields: readonly Field[]): string {
   return `${fields.map(field => field.name).join(".")} (${leaf.repeated && leaf.map === undefined ? "repeated " : ""}${shown})`;
 }
 
-/** What else matched, and what came near: at least half of its segments fit. */
+/** Other routes that match, and similar ones: at least half of their segments fit. */
 function losers(candidates: readonly Candidate<Route | BuiltInRoute>[]): Explanation["others"] {
   return candidates
     .filter(({ outcome, matched, template }) =>

@@ -8,16 +8,16 @@ import { authOf, limitsOf } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
 import type { RateLimitConfig, RateLimitsConfig } from "../limits/config.js";
 
-/** What guards routes. Texts of the configuration are shown to callers: secrets must be out of them already. */
+/** The guards of routes. Texts of the configuration are shown to callers: secrets must be removed before. */
 export interface GuardSource {
   readonly auth: AuthConfig;
   readonly limits: RateLimitsConfig;
   readonly authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>;
 }
 
-/** What guards one route, in the words of its configuration. */
+/** The guard of one route, in the terms of its configuration. */
 export interface GuardDescription {
-  /** Of which one must accept; none where everybody may call. */
+  /** Of which one must accept; none where no authentication is required. */
   readonly providers: readonly {
     readonly name: string;
     readonly type: string;
@@ -110,7 +110,7 @@ function demandsOf({ policies }: AuthConfig, name: string): readonly string[] {
   return [
     ...(scopes === undefined ? [] : [`the scopes ${scopes.join(", ")}`]),
     ...(anyScope === undefined ? [] : [`one of the scopes ${anyScope.join(", ")}`]),
-    // Their required values are not shown to callers who do not have them.
+    // Their required values are not shown to callers without them.
     ...(claims === undefined ? [] : [`the claims ${Object.keys(claims).join(", ")}`]),
     ...(rule === undefined ? [] : [`that ${rule}`]),
   ];

@@ -13,7 +13,7 @@ import type { ReloadReport, ReloadTrigger } from "./reload/reload-status.js";
 import type { Reloads } from "./reload/reloads.js";
 import { gatewayStatus, processStatus } from "./status.js";
 
-/** What the admin listener shows, asked at each request. */
+/** The data that the admin listener shows, read at each request. */
 export interface AdminView {
   readonly metrics: Metrics;
   readonly loaded: () => UsableConfig;
@@ -25,7 +25,7 @@ export interface AdminView {
 }
 
 /**
- * Starts the listener for operators, as the configuration that the process starts with says.
+ * Starts the admin listener with the configuration at the start of the process.
  * @throws LoadError where it cannot listen
  */
 export function startAdminListener(view: AdminView): Promise<AdminServer> {
@@ -47,7 +47,7 @@ export function startAdminListener(view: AdminView): Promise<AdminServer> {
       paths: async () => [],
       handle: async () => {
         if (generation() !== undefined) return undefined;
-        // What there is will be known when it has been loaded: a 404 would be taken for good.
+        // The routes are known only once the configuration is loaded: a 404 would look final.
         throw gatewayError("STARTING", "the gateway is starting; try again", [], { retryAfter: 1 });
       },
     },
@@ -55,7 +55,7 @@ export function startAdminListener(view: AdminView): Promise<AdminServer> {
 }
 
 /**
- * @param loaded what serves now
+ * @param loaded the current configuration
  * @throws LoadError where it cannot listen
  */
 export function listenForOperators(
@@ -69,7 +69,7 @@ export function listenForOperators(
     startAdmin({
       ...listenerOf(started.config, "admin"),
       clientCa: clientCa === undefined ? undefined : readFileSync(clientCa),
-      // Others may reach the address: a token that was there is asked for until a restart.
+      // Other hosts may reach the address: the token at the start is required until a restart.
       token: () => {
         token = loaded().config.listeners.admin.token ?? token;
         return token;

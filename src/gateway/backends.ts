@@ -19,9 +19,9 @@ import type { Runtime } from "./runtime.js";
 /** The serialized files that reflection has brought, by upstream name. */
 export type ReflectedFiles = ReadonlyMap<string, readonly Uint8Array[]>;
 
-/** What happens to reflection while a configuration is loaded. */
+/** The events of reflection while a configuration is loaded. */
 export interface ReflectionEvents {
-  /** After all upstreams have been asked: one has other descriptors now, which `reflected` has. */
+  /** After the first reflection of all upstreams: one has other descriptors now, which `reflected` has. */
   changed(upstream: string): void;
   /** It is tried again. */
   failed(upstream: string, error: Error): void;
@@ -47,7 +47,7 @@ export interface UpstreamHealth {
 }
 
 /**
- * The upstreams of one configuration while it is loaded: channels, forwarding, and what reflection brings. All
+ * The upstreams of one configuration while it is loaded: channels, forwarding, and reflected descriptors. All
  * generations of the configuration share them; reflection that changes makes another generation.
  */
 export class Backends {
@@ -70,7 +70,7 @@ export class Backends {
   }
 
   /**
-   * Resolves when a generation can be built: waits for every upstream whose reflection is asked.
+   * Resolves when a generation can be built: waits for every upstream with reflection.
    * @throws Error where they are closed before
    */
   async open(events: ReflectionEvents): Promise<void> {
@@ -92,7 +92,7 @@ export class Backends {
     return this.#closing.signal;
   }
 
-  /** Stops watching, waits for the generations and for WebSockets, closes what they used. */
+  /** Stops watching, waits for the generations and for WebSockets, closes their resources. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -112,7 +112,7 @@ export class Backends {
     await this.#forwarders?.close();
   }
 
-  /** What `open` waits for, for /readyz; undefined where it waits for nothing. */
+  /** The reason why `open` waits, for /readyz; undefined where it does not. */
   waitingFor(): string | undefined {
     if (this.#missing.size === 0) return undefined;
     return `waiting for the reflection of ${[...this.#missing].join(", ")}`;
@@ -122,7 +122,7 @@ export class Backends {
     return [...this.channels].map(([upstream, channel]) => [upstream, channel.state()]);
   }
 
-  /** One entry for each upstream whose health is asked. */
+  /** One entry for each upstream with health checks. */
   health(): UpstreamHealth[] {
     return this.endpoints().flatMap(([upstream, endpoints]) => {
       if (this.loaded.config.upstreams[upstream]?.health === undefined) return [];
@@ -157,14 +157,14 @@ export function superseded(): Error {
   return new Error("superseded by a newer configuration or by shutdown");
 }
 
-/** Names of the upstreams whose reflection is asked. */
+/** Names of the upstreams with reflection. */
 export function reflectedUpstreams(config: GatewayConfig): string[] {
   return config.descriptors.flatMap(source => ("reflection" in source ? [source.reflection] : []));
 }
 
 /**
  * One channel for each RPC upstream of the configuration, by name. Nothing connects before it is needed.
- * @param observe what watches the calls of an upstream, by its name
+ * @param observe makes the observer of an upstream's calls, by its name
  * @throws LoadError naming each upstream whose certificates or keys cannot be used
  */
 export function createChannels(
@@ -236,7 +236,7 @@ function observer(upstream: string, config: GatewayConfig, metrics: Runtime["met
   };
 }
 
-/** What the services of an upstream list, whichever of them. */
+/** The status codes of all services of an upstream. */
 function statusCodesOf(
   { services, service_defaults: defaults }: GatewayConfig,
   upstream: string,

@@ -36,14 +36,14 @@ import type { Guards } from "./guards.js";
 import type { RefCount } from "./ref-count.js";
 import type { Runtime } from "./runtime.js";
 
-/** What the bindings of a generation hold on to. */
+/** The resources that the bindings of a generation use. */
 export interface BindContext {
   readonly compiled: Compiled;
   readonly backends: Backends;
   readonly guards: Guards;
   /** The channel that a route names as its upstream. Loading has checked that there is one. */
   channel(upstream: string): Channel;
-  /** By the names of the upstreams whose reflection is asked. */
+  /** By the names of the upstreams with reflection. */
   readonly details: ReadonlyMap<string, DetailRenderer>;
   /** The requests that hold the generation. */
   readonly requests: RefCount;
@@ -53,9 +53,9 @@ export interface BindContext {
 
 /**
  * Binds compiled routes to channels, guards and metrics, in turns of the event loop.
- * @param http what holds for the listener that serves them
- * @param parted whether others get routers over parts of them, and nobody asks that of all
- * @returns with `all`, of which `routes.bindings` leaves out what is no route of its own
+ * @param http the settings of the listener that serves them
+ * @param parted whether listeners or hosts get routers over parts of them, and none uses that of all
+ * @returns with `all`, from which `routes.bindings` leaves out bindings without a route of their own
  */
 export async function bindRoutes(
   routes: readonly (Route | BuiltInRoute)[],
@@ -92,7 +92,7 @@ export async function bindRoutes(
   return { routes: bound, all };
 }
 
-/** What binding one route costs. */
+/** Units for binding one route. */
 const bindUnits = 10;
 
 function bind(
@@ -111,7 +111,7 @@ function bind(
   }
 }
 
-/** What all routes of one policy have in common. */
+/** Common to all routes of one policy. */
 interface SharedParts {
   /** Of a route that no policy of `auth.policies` matches. */
   readonly guard: Guard | undefined;
@@ -243,7 +243,7 @@ function guardOfBuiltIn(
   return guardOf(authOf(route, loaded.config.auth.default), limits, authorizers.get(route), guards);
 }
 
-/** Undefined where everybody may call as often as they like. */
+/** Undefined where every caller may call without limits. */
 function guardOf(
   auth: AuthNames,
   limits: readonly string[],
@@ -256,7 +256,7 @@ function guardOf(
   return new Guard({ authenticator, limiters, authorizer });
 }
 
-/** What every response of a listener carries, and those to CORS preflights. */
+/** The headers of every response of a listener, and those of responses to CORS preflights. */
 function responseHeaders(
   http: GatewayConfig["http"],
 ): Pick<BoundRoutes, "responseHeaders" | "preflightHeaders"> {

@@ -12,12 +12,12 @@ import {
 import type { UsableConfig } from "./read-config.js";
 import { certificatePath, listenerTlsOf, type TlsListener, tlsListenersOf } from "./tls.js";
 
-/** What listens now, by name. */
+/** The open listeners, by name. */
 export type RenewableListeners = Readonly<Record<string, RenewableTls | undefined>>;
 
 /**
- * Prepares what the certificates of a configuration change about listeners that are open.
- * @returns shows them to connections that come from then on
+ * Prepares new certificates of a configuration for listeners that are open.
+ * @returns a function that has later connections use them
  * @throws LoadError where one cannot be used: then nothing has changed
  */
 export function prepareRenewal(loaded: UsableConfig, listeners: RenewableListeners): () => void {
@@ -56,7 +56,7 @@ function prepareListener(
   }
 }
 
-/** Whether clients are asked for certificates stays as it is; who may sign them does not. */
+/** Whether certificates of clients are requested stays as it is; the authorities that may sign them do not. */
 function withClientsOf(shown: ShownTls, { client, ...next }: ServerTls): ServerTls {
   if (shown.client === undefined) return next;
   return { ...next, client: { ...shown.client, ...(client !== undefined && { ca: client.ca }) } };
@@ -79,7 +79,7 @@ function expiryOf(cert: string | Buffer): number {
 
 const expiries = new WeakMap<ServerCertificate, number>();
 
-/** The same of a certificate that is asked for again and again: it is parsed once. */
+/** The same of a certificate that is read again and again: it is parsed once. */
 function knownExpiry(certificate: ServerCertificate): number {
   const known = expiries.get(certificate) ?? expiryOf(certificate.cert);
   expiries.set(certificate, known);
@@ -96,7 +96,7 @@ function unusable(loaded: UsableConfig, path: Path, message: string): LoadError 
   return new LoadError([problem], loaded.files);
 }
 
-/** Tells when the certificates that listeners show expire. */
+/** Exports when the certificates of listeners expire. */
 export class CertificateMetrics {
   #listeners: () => RenewableListeners = () => ({});
 

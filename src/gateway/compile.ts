@@ -37,7 +37,7 @@ import type { UsableConfig } from "./read-config.js";
 import { type RealtimeHandlers, type Rooms, realtimeHandlers, socketAuth } from "./realtime-settings.js";
 import type { Runtime } from "./runtime.js";
 
-/** Everything that a configuration file says, checked and compiled; nothing of it listens or connects. */
+/** The content of a configuration file, checked and compiled; nothing of it listens or connects. */
 export interface Compiled {
   readonly loaded: UsableConfig;
   readonly model: Model;
@@ -50,20 +50,20 @@ export interface Compiled {
   /** Where each part is served; none: everything at every host. */
   readonly hosts: readonly VirtualHost[];
   readonly hostDocuments: HostDocuments;
-  /** What the listener of the sockets answers beside them. */
+  /** The routes of the realtime listener beside its sockets. */
   readonly socketListenerRoutes: readonly BuiltInRoute[];
-  /** What the policies demand of a route; none where no policy matches. */
+  /** The policies of routes; none where no policy matches. */
   readonly authorizers: ReadonlyMap<Route | BuiltInRoute, Authorizer>;
   readonly validators: Validators;
-  /** What requests of routes can be refused for. */
+  /** The conditions on requests of routes. */
   readonly checks: RouteChecks;
-  /** What the HTTP listener serves, for documents. */
+  /** The API of the HTTP listener, for documents. */
   readonly api: ApiSource;
-  /** What policies demand of rooms. */
+  /** The policies of rooms. */
   readonly roomPolicy: RoomAuthorizer | undefined;
-  /** What sockets ask of backends; undefined without `realtime`. */
+  /** The calls from sockets to backends; undefined without `realtime`. */
   readonly bridge: BridgePlan | undefined;
-  /** What policies demand of methods that sockets may call, whatever their routes. */
+  /** The policies of methods that sockets may call, on any of their routes. */
   readonly callAuthorizers: ReadonlyMap<MethodType, Authorizer>;
   readonly adminRoutes: readonly AdminRoute[];
   /** Warnings only. */
@@ -72,11 +72,11 @@ export interface Compiled {
 
 export interface CompileContext {
   readonly runtime: Runtime;
-  /** Serves the rooms of the configuration; asked when requests come. */
+  /** Serves the rooms of the configuration; called when requests come. */
   readonly rooms: Rooms;
-  /** The providers of the configuration; asked when requests come. */
+  /** The providers of the configuration; called when requests come. */
   authenticators(): Authenticators;
-  /** The channel of an upstream of the configuration; asked when calls are made. */
+  /** The channel of an upstream of the configuration; called when calls are made. */
   channel(upstream: string): Channel;
   readonly pace: Pace;
   /** Whether comments of the descriptors are wanted, though the configuration serves no documents. */
@@ -105,7 +105,7 @@ export async function compile(
   const api: { http?: ApiSource; realtime?: ApiSource } = {};
   const pages: { http?: PageSource; realtime?: PageSource } = {};
   const kept = new KeptDocuments();
-  // What they are made of is there before they serve.
+  // Their sources are complete before they serve.
   const documents = (listener: "http" | "realtime"): readonly LocalHandler[] =>
     documentHandlers(config, listener, kept, {
       api: () => api[listener] as ApiSource,
@@ -186,7 +186,7 @@ export async function compile(
   };
 }
 
-/** The configured sources of descriptors in order, with what reflection has brought. */
+/** The configured sources of descriptors in order, with the reflected files. */
 export function descriptorInputs(config: GatewayConfig, reflected: ReflectedFiles): DescriptorInput[] {
   return config.descriptors.map(source => {
     if ("protos" in source) {
@@ -222,7 +222,7 @@ async function compileLiveKit(
   });
 }
 
-/** What the HTTP listener serves that no RPC method answers. */
+/** The routes of the HTTP listener without an RPC method. */
 function builtIns(
   config: GatewayConfig,
   livekit: LiveKit | undefined,
@@ -298,7 +298,7 @@ function authorizePaths(
   for (const path of methodPaths) {
     const { template, rpc, policy } = path;
     const ofRoutes = ofMethods.get(rpc);
-    // That a policy needs to know who calls is said of the routes.
+    // That a policy needs authentication is reported for the routes.
     const authenticated = ofRoutes !== undefined || policy.auth !== "none";
     const own = policies.authorizer({ method: "POST", template, rpc, authenticated, routeless: true });
     const authorizer = jointAuthorizer([own, ...(ofRoutes ?? [])], "by its RPC path");

@@ -159,7 +159,7 @@ export function largestBody({ http, service_defaults: defaults, services }: Gate
   return Math.max(http.limits.body, ...levels.map(({ limits }) => limits?.body ?? 0));
 }
 
-/** @param env what `${NAME}` in the file stands for */
+/** @param env the values of `${NAME}` in the file */
 export function loadConfig(
   input: ConfigInput,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -239,7 +239,7 @@ export function overlap(a: Address, b: Address): boolean {
   return a.host.toLowerCase() === b.host.toLowerCase() || isEvery(a.host) || isEvery(b.host);
 }
 
-/** A host that stands for all interfaces of the machine. */
+/** A host that means all interfaces of the machine. */
 function isEvery(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
 }

@@ -19,7 +19,7 @@ import type { GatewayConfig } from "./config.js";
 import type { UsableConfig } from "./read-config.js";
 import { isSocketPath, socketAuth, socketPath } from "./realtime-settings.js";
 
-/** What pages and explanations use of a compiled configuration. */
+/** The parts of a compiled configuration for pages and explanations. */
 interface Shown {
   readonly loaded: UsableConfig;
   readonly model: Model;
@@ -33,7 +33,7 @@ interface Shown {
 /** Calls over sockets that a page offers. */
 const maxCalls = 50;
 
-/** What documents show; asked when requests come. */
+/** The sources of documents; called when requests come. */
 interface DocumentSources {
   readonly api: () => ApiSource;
   readonly page: () => PageSource;
@@ -58,17 +58,17 @@ export function documentHandlers(
   ];
 }
 
-/** Whether a listener of the REST API serves documents; `http` stands for all of `listeners.http`. */
+/** Whether a listener of the REST API serves documents; `http` means all of `listeners.http`. */
 export function servesDocuments({ docs }: GatewayConfig["http"], listener: string): boolean {
   return docs?.listeners.some(name => name === "http" || name === listener) === true;
 }
 
-/** Of each host that serves a part: what takes the place of documents of everything. */
+/** For each host that serves a part: its documents, which replace those of everything. */
 export type HostDocuments = ReadonlyMap<VirtualHost, ReadonlyMap<LocalHandler, LocalHandler>>;
 
 /**
- * Documents of what each host serves.
- * @param handlers documents of `api`, which is what all hosts serve together
+ * Documents of the routes of each host.
+ * @param handlers documents of `api`, the routes of all hosts together
  */
 export function hostDocuments(
   shown: Shown,
@@ -93,7 +93,7 @@ export function hostDocuments(
   return new Map(hosts.filter(({ everything }) => !everything).map(host => [host, documentsAt(host)]));
 }
 
-/** What the page of a listener or host shows. */
+/** The content of the page of a listener or host. */
 export function pageSource(shown: Shown, api: ApiSource, listener: "http" | "realtime"): PageSource {
   const methodPaths = listener === "http" ? shown.methodPaths : [];
   return {

@@ -5,7 +5,7 @@ import type { Generation } from "./generation.js";
 /** Milliseconds for clients to read why their streams and forwarded WebSockets are ended. */
 const closeGraceMs = 1000;
 
-/** What a gateway closes as soon as its last users are done: generations, backends, rooms; those of before a reload, and all in the end. */
+/** Closes resources as soon as their last users are done: old generations, backends and rooms; all at the end. */
 export class Drain {
   /** The streams of all generations. */
   readonly streams = new OpenStreams();

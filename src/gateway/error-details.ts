@@ -22,7 +22,7 @@ const maxWait = 200;
 const fetchTimeout = 5_000;
 /** Milliseconds without fetches after one has failed in a way that may pass. */
 const pause = 30_000;
-/** Most names that are asked for, found or not. */
+/** Most names that are requested, found or not. */
 const maxNames = 256;
 const maxNameLength = 512;
 /** Most that all fetches may bring. */
@@ -35,7 +35,7 @@ export interface ErrorDetailsOptions {
   /** Name of the upstream, for messages. */
   readonly upstream: string;
   readonly channel: Channel;
-  /** Ends what is under way. */
+  /** Ends all fetches under way. */
   readonly signal: AbortSignal;
   /** Most levels of nested JSON. */
   readonly depth: number;
@@ -50,13 +50,13 @@ interface Fetch {
 
 /**
  * Renders the error details of an upstream whose descriptors come by reflection. The services rarely import the types
- * of their details, so those are asked for by name when an error first brings them. One fetch runs at a time, and what
- * an upstream can make the gateway ask for and keep is bounded.
+ * of their details, so those are fetched by name when an error first contains them. One fetch runs at a time, and the
+ * requests and the memory that an upstream can cause are bounded.
  */
 export class ErrorDetails implements DetailRenderer {
   readonly #options: ErrorDetailsOptions;
   readonly #model: ExtendedModel;
-  /** By type name. Names that were asked for without result have undefined. */
+  /** By type name. Names that were requested without result have undefined. */
   readonly #asked = new Map<string, Fetch | undefined>();
   #last: Promise<void> = Promise.resolve();
   #pausedUntil = 0;
@@ -108,7 +108,7 @@ export class ErrorDetails implements DetailRenderer {
     return details.map(({ typeUrl, value }) => codecs.renderAny(typeUrl, value));
   }
 
-  /** What to wait for before the types that the last printing missed may be there. */
+  /** The fetches after which the types that the last printing missed may be known. */
   #fetches(): Fetch[] {
     const now = performance.now();
     const missing = [...this.#model.missing];

@@ -17,20 +17,20 @@ export interface Gateway {
   /** 0 without `listeners.realtime`. */
   readonly realtimePort: number;
   readonly adminPort: number;
-  /** Loads the configuration again; what is wrong with it is logged and the old one stays. Never rejects. */
+  /** Loads the configuration again; its errors are logged and the old one stays. Never rejects. */
   reload(trigger?: ReloadTrigger): Promise<ReloadReport>;
   /** Fails readiness, stops accepting, lets requests under way finish within `server.drain`, then ends them. */
   close(lingerMs?: number): Promise<void>;
 }
 
 export interface GatewayOptions {
-  /** What `${NAME}` in the configuration is taken from; default the process's own environment. */
+  /** The values of `${NAME}` in the configuration; default the process's own environment. */
   readonly env?: Environment;
   /** Where log lines go; default standard output. */
   readonly logTo?: { write(line: string): void };
-  /** What the HTTP listener serves beside the configuration. */
+  /** Routes of the HTTP listener beside the configuration. */
   readonly endpoints?: readonly LocalHandler[];
-  /** What serves the listener of the sockets; default uws, where its addon can be loaded. */
+  /** The engine of the realtime listener; default uws, where its addon can be loaded. */
   readonly socketEngine?: SocketEngine;
   /** Of one of several workers. */
   readonly part?: WorkerPart;
@@ -38,14 +38,14 @@ export interface GatewayOptions {
   readonly loaded?: UsableConfig;
 }
 
-/** What others do for a gateway that is one of several workers. */
+/** The services of the primary for a gateway that is one of several workers. */
 export interface WorkerPart {
   readonly worker: number;
   /** To the primary, for features that workers share. */
   readonly channel: ProcessChannel;
-  /** Serves operators in place of a listener of its own. */
+  /** Serves operators instead of a listener of its own. */
   serveOperators(view: AdminView): Promise<AdminServer>;
-  /** Takes what happens to all workers alike, in place of the log. */
+  /** Takes events that concern all workers alike, instead of the log. */
   readonly log: Pick<Logger, "info" | "warn" | "error">;
   /** Reads the configuration for a reload. */
   read(input: ConfigInput, environment: Environment): UsableConfig;

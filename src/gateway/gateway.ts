@@ -24,7 +24,7 @@ import { restartOnly } from "./restart-only.js";
 import { createRuntime, type Runtime } from "./runtime.js";
 
 /**
- * Loads a configuration and listens. Resolves when requests are answered.
+ * Loads a configuration and listens. Resolves when requests are served.
  * @throws LoadError where the configuration, the descriptors or the routes have errors
  */
 export async function startGateway(input: ConfigInput, options: GatewayOptions = {}): Promise<Gateway> {
@@ -41,14 +41,14 @@ export async function startGateway(input: ConfigInput, options: GatewayOptions =
 }
 
 /**
- * The life of a gateway. Requests, sockets and operators find what serves in the fields `#generation`, `#backends` and
+ * The life of a gateway. Requests, sockets and operators use the current fields `#generation`, `#backends` and
  * `#realtime`, which change together in `#swap`.
  */
 class RunningGateway implements Gateway {
   readonly #read: () => UsableConfig;
   readonly #runtime: Runtime;
   readonly #part: WorkerPart | undefined;
-  /** Where it says what happens to the gateway as a whole. */
+  /** The log of events of the gateway as a whole. */
   readonly #log: WorkerPart["log"];
   readonly #socketEngine: SocketEngine | undefined;
   /** The configuration that the process started with. */
@@ -127,7 +127,7 @@ class RunningGateway implements Gateway {
     await this.#watch(readAt);
   }
 
-  /** Files are watched once, whatever the number of workers. */
+  /** Files are watched once, with any number of workers. */
   async #watch(readAt: number): Promise<void> {
     if (this.#part === undefined) await this.#reloads.watch(this.#loaded, readAt);
   }
@@ -202,7 +202,7 @@ class RunningGateway implements Gateway {
 
   /**
    * Builds a generation and lets it serve. Generations are built one after the other: one that was begun earlier never
-   * takes the place of one that was begun later.
+   * replaces one that was begun later.
    * @param agree resolves when it may serve
    */
   #build(backends: Backends, agree?: Agree): Promise<void> {
@@ -306,7 +306,7 @@ class RunningGateway implements Gateway {
     this.#drain.close(backends);
   }
 
-  /** Rooms and what connects them are loaded only where they are used. */
+  /** Rooms and their brokers are loaded only where they are used. */
   async #openRealtime(config: GatewayConfig, section: RealtimeConfig): Promise<RealtimeService> {
     const { openRealtime } = await import("./realtime.js");
     return openRealtime(config, section, this.#runtime, this.#socketEngine);

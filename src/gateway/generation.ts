@@ -29,11 +29,11 @@ import type { Runtime } from "./runtime.js";
 /** All that one configuration and its descriptors come to. A request keeps the generation that it began with. */
 export interface Generation {
   readonly model: Model;
-  /** What the HTTP listeners serve, all together. */
+  /** The routes of all HTTP listeners together. */
   readonly routes: BoundRoutes;
   /** Where each part is served; none: everything at every host. */
   readonly hosts: readonly VirtualHost[];
-  /** What each of them serves. */
+  /** The routes of each of them. */
   readonly routesOf: ListenerRoutes;
   readonly guards: Guards;
   /** Undefined without `realtime`. */
@@ -47,11 +47,11 @@ export interface Generation {
 
 export interface BuildContext {
   readonly runtime: Runtime;
-  /** Serves the rooms of the configuration; not asked where it has none. */
+  /** Serves the rooms of the configuration; not used where it has none. */
   readonly rooms: Rooms;
   /** Those that serve now, not closed before the generation is built: counts of limits go on. */
   readonly previousGuards: Guards | undefined;
-  /** What the gateway's own health depends on. */
+  /** The state that the gateway's own health depends on. */
   state(): GatewayState;
   /** Aborted when the gateway shuts down. */
   readonly shutdown: AbortSignal;
@@ -132,7 +132,7 @@ export async function buildGeneration(
   }
 }
 
-/** @param http what the HTTP listener serves */
+/** @param http the settings of the HTTP listener */
 async function realtimeParts(
   section: RealtimeConfig,
   http: BoundRoutes,
@@ -157,7 +157,7 @@ async function realtimeParts(
   };
 }
 
-/** For the upstreams that can be asked for types that the model lacks. */
+/** For the upstreams whose reflection has types that the model lacks. */
 function detailRenderers(model: Model, { loaded, channels, signal }: Backends): Map<string, ErrorDetails> {
   const { depth } = loaded.config.http.limits;
   return new Map(

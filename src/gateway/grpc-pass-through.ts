@@ -9,7 +9,7 @@ import type { UsableConfig } from "./read-config.js";
 const passedRequest = ["*", "*-bin", "authorization", "grpc-tags-bin", "grpc-trace-bin"];
 const passedResponse = ["*", "*-bin", "grpc-retry-pushback-ms", "grpc-server-stats-bin"];
 
-/** A route for each service of `http.grpc.pass_through`: all of its methods, whatever they are. */
+/** A route for each service of `http.grpc.pass_through`, for all of its methods. */
 export function grpcPassThroughRoutes({ config, locate }: UsableConfig, model: Model): Route[] {
   return (config.http.grpc?.pass_through ?? []).map((entry, index) => {
     const path = ["http", "grpc", "pass_through", index];
@@ -19,7 +19,7 @@ export function grpcPassThroughRoutes({ config, locate }: UsableConfig, model: M
       upstream: entry.upstream,
       auth: entry.auth ?? config.auth.default,
       rate_limit: entry.rate_limit ?? "none",
-      // Others ask for headers of their own.
+      // Other dialects require headers of their own.
       errors: "status",
       metadata: { request: passedRequest, response: passedResponse },
       methods: { [method.name]: { timeout: entry.timeout } },
@@ -39,7 +39,7 @@ export function grpcPassThroughRoutes({ config, locate }: UsableConfig, model: M
   });
 }
 
-/** Stands for all methods of a service: they may stream both ways, and nothing is known of their messages. */
+/** Represents all methods of a service: they may stream both ways, and their messages are not known. */
 function anyMethod(fullName: string, model: Model): MethodType {
   // It is in every model.
   const empty = model.message("google.protobuf.Empty") as MessageType;

@@ -49,8 +49,8 @@ export function createGuards(
 const bodyLimit = 1024;
 
 /**
- * What the providers of a configuration serve themselves, such as the callback of a login.
- * @param authenticators asked when requests come
+ * The routes that the providers of a configuration serve themselves, such as the callback of a login.
+ * @param authenticators called when requests come
  */
 export function providerRoutes(
   providers: ProvidersConfig,

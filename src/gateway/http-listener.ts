@@ -13,7 +13,7 @@ import type { UsableConfig } from "./read-config.js";
 import type { RealtimeService } from "./realtime.js";
 import type { Runtime } from "./runtime.js";
 
-/** What requests meet, asked at each request. */
+/** The current routes and settings, read at each request. */
 export interface HttpView {
   readonly runtime: Runtime;
   /** @param listener by name */
@@ -30,10 +30,10 @@ export interface OpenListener {
   retired: boolean;
 }
 
-/** What one listener meets. */
+/** The view of one listener. */
 interface ListenerView extends HttpView {
   readonly state: OpenListener;
-  /** What takes sockets in, where the engine has to know it at its start. */
+  /** Accepts sockets, where the engine has to know it at its start. */
   readonly sockets: RealtimeService | undefined;
 }
 

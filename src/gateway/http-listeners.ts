@@ -23,13 +23,13 @@ interface Running extends OpenListener {
   readonly engine: Engine;
 }
 
-/** What a reload makes of the listeners. */
+/** A change of the listeners by a reload. */
 interface ListenerChange {
   /** Those that stay open, by the names that they get. */
   readonly kept: RenewableListeners;
   /**
-   * Closes those that the configuration does not have any more; what is under way there goes on.
-   * @param drain milliseconds that requests have
+   * Closes those that the configuration does not have any more; requests under way finish.
+   * @param drain milliseconds for these requests
    */
   use(drain: number): void;
   /** Closes those that were opened for it. */
@@ -65,7 +65,7 @@ export class HttpListeners {
     return byName(this.#running.map(({ name, engine }) => [name, engine]));
   }
 
-  /** What takes effect only after a restart, by path. */
+  /** The settings that take effect only after a restart, by path. */
   get needRestart(): readonly string[] {
     return this.#fixed;
   }
@@ -77,7 +77,7 @@ export class HttpListeners {
   }
 
   /**
-   * Opens what a configuration has and that is not open. It serves nothing before a generation has it.
+   * Opens listeners of a configuration that are not open. One serves nothing before a generation has it.
    * @throws LoadError where one cannot listen: then nothing has changed
    */
   async prepare(loaded: UsableConfig, realtime: RealtimeService | undefined): Promise<ListenerChange> {
@@ -219,7 +219,7 @@ function differences(a: HttpListenerConfig, b: HttpListenerConfig): (keyof HttpL
 
 const fixedKeys = ["address", "engine", "http2", "tls", "proxy_protocol"] as const;
 
-/** What holds as long as a listener is open: not its certificates, but whether there is TLS and clients are asked. */
+/** The settings fixed while a listener is open: whether it has TLS and clients need certificates; not its own ones. */
 function fixedOf({
   address,
   engine,

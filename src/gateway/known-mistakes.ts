@@ -42,5 +42,5 @@ const misplaced: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
-/** What belongs to the format of the configuration but that this version does not do, and keys that are often misplaced. */
+/** Parts of the configuration's format that this version does not support, and keys that are often misplaced. */
 export const knownMistakes = new KnownMistakes(unavailable, misplaced);

@@ -10,7 +10,7 @@ import { servesDocuments } from "./documents-page.js";
 import { gatewayUpstream } from "./own-services.js";
 import { isSocketPath } from "./realtime-settings.js";
 
-/** What a listener serves, by its name. One that the configuration does not have serves nothing. */
+/** The routes of a listener, by its name. One that the configuration does not have serves nothing. */
 export type ListenerRoutes = (listener: string) => BoundRoutes;
 
 interface Parts {
@@ -24,8 +24,8 @@ interface Parts {
 }
 
 /**
- * Parts what a generation serves among the HTTP listeners and their hosts, so that no request has to look at what is not
- * for it.
+ * Divides the routes of a generation among the HTTP listeners and their hosts, so that requests are matched only with
+ * routes of their own.
  */
 export async function listenerRoutes(parts: Parts, pace: Pace): Promise<ListenerRoutes> {
   const { compiled, routes } = parts;

@@ -13,7 +13,7 @@ export interface Listener {
 
 /** Where a listener listens, with its certificate read. Loading has tried it. */
 export function listenerOf(config: GatewayConfig, name: string): Listener {
-  // Loading has checked that what is served has a listener, and the form of its address.
+  // Loading has checked that all routes have a listener, and the form of its address.
   const listener = tlsListenersOf(config).find(each => each.name === name) as TlsListener;
   return { address: parseAddress(listener.address) as Address, tls: listenerTlsOf(listener) };
 }

@@ -17,21 +17,21 @@ import type { GatewayConfig } from "./config.js";
 import type { UsableConfig } from "./read-config.js";
 import { type GatewayState, readiness, upstreamReady } from "./readiness.js";
 
-/** Stands where routes name their upstream; no upstream can be called so. */
+/** Used as the name of the upstream of routes; no upstream can have it. */
 export const gatewayUpstream = "<gateway>";
 
 /** The services of `http.grpc`, compiled. */
 export interface OwnServices {
   /** The paths of their methods. */
   readonly routes: readonly Route[];
-  /** What they tell where everything is served. */
+  /** The services that they publish where everything is served. */
   readonly known: KnownServices;
-  /** What they tell at hosts that serve a part, and them. */
+  /** The services that they publish at hosts that serve a part. */
   readonly knownAt: ReadonlyMap<VirtualHost, KnownServices>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What callers of RPC may know of. */
+/** The services that callers of RPC may know of. */
 export interface KnownServices {
   /** The upstreams of all services, the gateway's own among them, by full name. */
   readonly upstreams: ReadonlyMap<string, string>;
@@ -124,7 +124,7 @@ function serviceConfig(
     protocols: ["connect", "grpc-web", "grpc"],
     auth: auth ?? config.auth.default,
     rate_limit: rate_limit ?? "none",
-    // Others ask for headers of their own.
+    // Other dialects require headers of their own.
     errors: "status",
     timeout: 0,
     methods: {},

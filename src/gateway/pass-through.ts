@@ -7,7 +7,7 @@ import type { BackendTls } from "../upstream/http/client.js";
 import type { ForwardedPrefix, Forwarders } from "../upstream/http/forwarder.js";
 import type { GatewayConfig } from "./config.js";
 
-/** What `http.proxy` adds to the route table. */
+/** The routes of `http.proxy`. */
 export function passThroughRules(config: GatewayConfig): PassThroughPrefix[] {
   const { http, auth } = config;
   const origins = new RequestOrigins(http.cors?.origins ?? [], http.forwarded.trusted_hops);
@@ -29,7 +29,7 @@ export function passThroughRules(config: GatewayConfig): PassThroughPrefix[] {
   }));
 }
 
-/** Whether callers can be known by what browsers send with every upgrade, whosever page asks for it. */
+/** Whether callers can be authenticated by headers that browsers send with every upgrade, for any page. */
 function browsersIdentify(names: AuthNames, { auth }: GatewayConfig): boolean {
   if (names === "none") return false;
   return names.some(name => {
@@ -38,7 +38,7 @@ function browsersIdentify(names: AuthNames, { auth }: GatewayConfig): boolean {
   });
 }
 
-/** What sends requests to the backends of `http.proxy`; undefined where there are none. */
+/** The forwarders to the backends of `http.proxy`; undefined where there are none. */
 export async function forwardersOf(config: GatewayConfig): Promise<Forwarders | undefined> {
   const { http, upstreams } = config;
   const prefixes: ForwardedPrefix[] = http.proxy.map(({ prefix, rewrite, upstream: name }) => {

@@ -6,7 +6,7 @@ import type { RealtimeService } from "./realtime.js";
 
 type Check = Readiness["checks"][string];
 
-/** What readiness depends on. */
+/** The state that readiness depends on. */
 export interface GatewayState {
   readonly draining: boolean;
   readonly listening: boolean;
@@ -19,7 +19,7 @@ export interface GatewayState {
   readonly configuration: string;
 }
 
-/** What `/readyz` says: whether requests can be served now, and what is in the way. */
+/** The content of `/readyz`: whether requests can be served now, and the reasons why not. */
 export function readiness({
   draining,
   listening,
@@ -53,7 +53,7 @@ function gatewayCheck(draining: boolean, listening: boolean, backends: Backends 
   return { ok: false, message: backends?.waitingFor() ?? "starting" };
 }
 
-/** What one of several workers says of itself. */
+/** The readiness of one of several workers. */
 interface WorkerReadiness {
   readonly worker: { readonly id: number };
   readonly response: Readiness | undefined;

@@ -9,10 +9,10 @@ import { clientCertificate } from "../server/node/client-certificate.js";
 import { startFastifyEngine } from "../server/node/fastify-engine.js";
 import { startUwsEngine } from "../server/uws/uws-engine.js";
 
-/** What reads and writes the frames of sockets: uWebSockets.js, or `ws` on a server of Node.js. */
+/** The engine of sockets: uWebSockets.js, or `ws` on a server of Node.js. */
 export type SocketEngine = "uws" | "portable";
 
-/** What the listener of the sockets needs. */
+/** The options of the realtime listener. */
 export interface RealtimeListenerOptions
   extends Omit<EngineOptions, "attach" | "takeUpgrade" | "upgrades" | "sockets"> {
   readonly engine: SocketEngine;

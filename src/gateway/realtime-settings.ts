@@ -25,28 +25,28 @@ import { requireValid } from "../validation/validator.js";
 import type { GatewayConfig } from "./config.js";
 import type { Guards } from "./guards.js";
 
-/** What serves rooms and sockets; it outlives generations. */
+/** Serves rooms and sockets; it outlives generations. */
 export interface Rooms {
   readonly realtime: Realtime;
 }
 
-/** What sockets use of one generation. */
+/** The parts of one generation that sockets use. */
 export interface RealtimeParts {
   readonly settings: Omit<RealtimeSettings, "bridge">;
-  /** What sockets call; undefined where they call nothing. */
+  /** The backends that sockets call; undefined where they call none. */
   readonly target: BridgeTarget | undefined;
-  /** What the listener of the sockets serves beside them. Acquired as long as the parts are used. */
+  /** The routes of the realtime listener beside its sockets. Acquired as long as the parts are used. */
   readonly routes: BoundRoutes;
-  /** What responses of the HTTP listener carry, those to upgrades as well. */
+  /** The headers of all responses of the HTTP listener, those to upgrades as well. */
   readonly httpHeaders: BoundRoutes["responseHeaders"];
 }
 
-/** Who may open a socket. */
+/** The authentication of sockets. */
 export function socketAuth({ auth }: GatewayConfig, realtime: RealtimeConfig): AuthNames {
   return authNames(realtime.auth ?? auth.default);
 }
 
-/** What rooms and sockets answer on their own listener and on the HTTP listener. */
+/** The routes of rooms and sockets on their own listener and on the HTTP listener. */
 export interface RealtimeHandlers {
   /** The rooms' REST API; none where it is not written. */
   readonly rest: readonly LocalHandler[];
@@ -97,8 +97,8 @@ export function socketPath({ path }: RealtimeConfig): string {
 }
 
 /**
- * What requests meet at the path of the sockets in the router. Listeners take upgrades in before that: what is left is
- * malformed by RFC 6455, or by another spelling of the path, which listeners compare as it is written.
+ * The response to requests at the path of the sockets in the router. Listeners accept upgrades before that: the rest is
+ * malformed by RFC 6455, or has another spelling of the path, which listeners compare byte for byte.
  */
 function closedGate(rooms: Rooms, socketPath: string): NonNullable<LocalHandler["guard"]> {
   return {
@@ -119,7 +119,7 @@ function noSocketHere(): GatewayError {
   return gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
 }
 
-/** Who may open sockets and use rooms. */
+/** The guards of sockets and rooms. */
 export type SocketGuard = Pick<
   RealtimeSettings,
   "authenticator" | "limiters" | "authorizer" | "roomPolicy" | "roomTokens"
@@ -151,7 +151,7 @@ export function socketGuard(
   };
 }
 
-/** What a configuration says of sockets, in the form in which they use it. */
+/** The settings of sockets in a configuration, in the form in which they use them. */
 export function realtimeSettings(
   { http }: GatewayConfig,
   section: RealtimeConfig,
@@ -178,7 +178,7 @@ export function realtimeSettings(
 }
 
 /**
- * What holds for the listener of the sockets: the rooms' REST API is under the same limits, providers and policies as
+ * The HTTP settings of the realtime listener: the rooms' REST API is under the same limits, providers and policies as
  * on the HTTP listener. Pages that may open sockets may read the responses.
  */
 export function socketListenerHttp({ http }: GatewayConfig, section: RealtimeConfig): GatewayConfig["http"] {
@@ -200,7 +200,7 @@ function corsOf(http: GatewayConfig["http"], { origins }: RealtimeConfig): CorsC
   };
 }
 
-/** What decides of calls by sockets. */
+/** The rules for calls by sockets. */
 export interface SocketCallRules {
   readonly model: Model;
   readonly routes: readonly Route[];
@@ -210,8 +210,8 @@ export interface SocketCallRules {
 }
 
 /**
- * Whether a socket may call a method: all that would be asked of the caller on any of the method's routes is asked here
- * too, so that a socket is no way around a policy.
+ * Whether a socket may call a method: all conditions of any of the method's routes are checked here
+ * too, so that a socket does not bypass a policy.
  */
 export function callCheck(
   config: GatewayConfig,
@@ -266,7 +266,7 @@ function authOfMethod(
   return methodPolicy(config, service, upstream, method.name).auth;
 }
 
-/** For a configuration without `realtime`, which does not ask for them. */
+/** For a configuration without `realtime`, which never uses them. */
 export const noRooms: Rooms = {
   get realtime(): never {
     throw new Error("the configuration has no rooms");

@@ -40,12 +40,12 @@ import {
 import type { Runtime } from "./runtime.js";
 import { readCertificate } from "./tls.js";
 
-/** What holds for every socket of the process, whichever listener it comes by. */
+/** The options of all sockets of the process, on any listener. */
 type SocketOptions = Omit<SocketUpgradeOptions, "encrypted" | "responseHeaders">;
 
 /**
  * Makes rooms and sockets, which cannot be reached before `use` and `start`.
- * @param section what broker and listener keep until a restart
+ * @param section the settings that broker and listener keep until a restart
  * @param engine undefined: uws, where its addon can be loaded
  */
 export async function openRealtime(
@@ -78,7 +78,7 @@ export class RealtimeService implements Rooms {
   #started = false;
   /** Undefined without a listener for sockets alone. */
   #engine: Engine | undefined;
-  /** Those of HTTP listeners whose engine is fastify, by whether they speak TLS. */
+  /** The sockets of HTTP listeners whose engine is fastify, by whether they use TLS. */
   readonly #portable = new Map<boolean, PortableSockets>();
   #api: RoomsServer | undefined;
 
@@ -126,7 +126,7 @@ export class RealtimeService implements Rooms {
     return this.realtime.hub.ready;
   }
 
-  /** What a generation says holds from now on; sockets stay open. */
+  /** The parts of a generation take effect from now on; sockets stay open. */
   use(parts: RealtimeParts): void {
     parts.routes.acquire();
     this.#parts?.routes.release();
@@ -189,7 +189,7 @@ export class RealtimeService implements Rooms {
     this.#engine = await listening(loaded, ["listeners", "realtime"], start);
   }
 
-  /** Nobody listens before there are some. */
+  /** No listener is open before there are some. */
   get #used(): RealtimeParts {
     return this.#parts as RealtimeParts;
   }
@@ -258,7 +258,7 @@ export class RealtimeService implements Rooms {
     await this.realtime.close(drain);
   }
 
-  /** A log line as other requests have it; how long a socket lives is no latency. */
+  /** A log line as other requests have it; the lifetime of a socket is no latency. */
   #record({ path, requestId, traceId, identity, failure, seconds, bytes }: FinishedUpgrade): void {
     const route = this.#sockets.path;
     const status = failure?.httpStatus ?? 101;

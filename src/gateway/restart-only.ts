@@ -3,7 +3,7 @@ import type { RealtimeConfig } from "../realtime/config.js";
 import { certificatesOf } from "../server/config.js";
 import type { GatewayConfig } from "./config.js";
 
-/** What a reload does not change, by its path in the configuration. */
+/** The settings that a reload does not change, by their paths in the configuration. */
 const fixedSettings: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   "listeners.realtime": ({ listeners: { realtime } }) =>
     realtime && { ...realtime, tls: fixedTls(realtime.tls) },
@@ -28,13 +28,13 @@ function fixedTls(tls: GatewayConfig["listeners"]["admin"]["tls"]): unknown {
   return first !== undefined;
 }
 
-/** Whether clients of the realtime listener must speak TLS 1.3. */
+/** Whether clients of the realtime listener must use TLS 1.3. */
 function onlyNewest({ listeners: { realtime } }: GatewayConfig): boolean {
   const [first] = certificatesOf(realtime?.tls);
   return first !== undefined && String(first.min_version) === "1.3";
 }
 
-/** What a reload does not change as long as there are rooms. */
+/** The settings that a reload does not change as long as there are rooms. */
 const fixedOfRooms: Readonly<Record<string, (realtime: RealtimeConfig) => unknown>> = {
   "realtime.path": ({ path }) => path,
   "realtime.limits.message": ({ limits }) => limits.message,

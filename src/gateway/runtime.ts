@@ -20,7 +20,7 @@ import type { ProcessChannel } from "../workers/channel.js";
 import { CertificateMetrics } from "./certificates.js";
 import type { GatewayConfig } from "./config.js";
 
-/** What there is once in a process and outlives every reload. */
+/** The parts that exist once in a process and outlive every reload. */
 export interface Runtime {
   readonly log: Logger;
   readonly accessLog: AccessLog;
@@ -39,11 +39,11 @@ export interface Runtime {
   readonly delivered: Once;
   readonly realtime: RealtimeMetrics;
   readonly bridge: BridgeMetrics;
-  /** What is served beside the configuration. */
+  /** Routes beside the configuration. */
   readonly handlers: readonly LocalHandler[];
   /** To the primary; undefined where this process is the only one. */
   readonly channel: ProcessChannel | undefined;
-  /** Of a worker: what takes the tokens of limits from the primary. */
+  /** Of a worker: borrows the tokens of limits from the primary. */
   readonly borrower: Borrower | undefined;
 }
 

@@ -14,7 +14,7 @@ import type { GatewayState } from "./readiness.js";
 import type { Reloads } from "./reload/reloads.js";
 
 /**
- * What this process knows of itself, for the status page.
+ * The state of this process, for the status page.
  * @param worker 1 where it is the only process
  */
 export function processStatus(
@@ -56,7 +56,7 @@ function byMembers(a: RoomStatus, b: RoomStatus): number {
   return b.members - a.members;
 }
 
-/** What `GET /status` responds. */
+/** The response to `GET /status`. */
 export function gatewayStatus(
   sources: Pick<StatusSources, "metrics" | "processes">,
   loaded: UsableConfig,

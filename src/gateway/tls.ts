@@ -15,7 +15,7 @@ export interface TlsListener {
   readonly at: Path;
   readonly address: string;
   readonly tls: HttpListenerConfig["tls"];
-  /** Of clients, where it does not stand with the certificate. */
+  /** Of clients, where it is not next to the certificate. */
   readonly clientCa: string | undefined;
 }
 
@@ -98,7 +98,7 @@ function nameProblem(file: string, index: number, owners: Map<string, number>): 
   return undefined;
 }
 
-/** The names by which clients ask for a certificate, in lower case. */
+/** The DNS names of a certificate, in lower case. */
 function dnsNames(cert: Buffer): string[] {
   const { subjectAltName = "" } = new X509Certificate(cert);
   return alternativeNames(subjectAltName)
@@ -107,7 +107,7 @@ function dnsNames(cert: Buffer): string[] {
 }
 
 function problemOf({ ca, cert, key }: Files): string | undefined {
-  // A secure context ignores what is no certificate, and then trusts no authority.
+  // A secure context ignores a CA file without certificates, and then trusts no authority.
   if (ca !== undefined && certificateIn(ca) === undefined) return noCertificate(ca);
   if (cert === undefined || key === undefined) return undefined;
   try {
@@ -144,7 +144,7 @@ function keyIn(file: string): KeyObject | undefined {
 }
 
 /**
- * What a listener shows and asks of its clients; undefined without TLS. Loading has tried the files.
+ * The TLS options of a listener; undefined without TLS. The files were checked when loading.
  * @throws the system's error where they can be read no longer
  */
 export function listenerTlsOf({

@@ -1,4 +1,4 @@
-/** Bytes that grow at their end. Whoever reserved room may write to `bytes` from `length` on and move `length`. */
+/** Bytes that grow at their end. After reserving, callers may write to `bytes` from `length` on and move `length`. */
 export class ByteWriter {
   bytes: Buffer;
   length = 0;

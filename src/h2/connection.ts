@@ -22,13 +22,13 @@ import { StreamTable } from "./stream-table.js";
 export const Phase = { Connecting: 0, Open: 1, Draining: 2, Closed: 3 } as const;
 export type Phase = (typeof Phase)[keyof typeof Phase];
 
-/** Bytes of DATA from which on it counts as useful; less, with much padding, is what a flood is made of. */
+/** Least bytes of a DATA frame that count as useful; smaller ones, with much padding, are typical of a flood. */
 const usefulData = 8;
 const pingPayload = Buffer.alloc(8);
 
 /** Events of a socket. */
 export interface SocketHandlers {
-  /** The socket is open and, with TLS, the peer speaks HTTP/2 by ALPN. */
+  /** The socket is open and, with TLS, the peer uses HTTP/2 by ALPN. */
   onOpen(): void;
   /** Bytes, to be used at once: the first `length` of `bytes`. */
   onRead(length: number, bytes: Buffer): void;
@@ -36,7 +36,7 @@ export interface SocketHandlers {
   onClose(error: Error | undefined): void;
 }
 
-/** What one side of a connection brings to it. */
+/** The options of one side of a connection. */
 export interface ConnectionOptions {
   /** Ours. */
   readonly role: Role;
@@ -56,8 +56,8 @@ export type CloseCause = "lost" | "protocol";
  * One HTTP/2 connection (RFC 9113), the part that is the same for both sides: settings, flow control, pings, floods, and
  * how it ends. Subclasses open or accept streams and read header blocks.
  *
- * Calls go down: socket → connection → streams, and connection → sender → streams and socket. Streams ask for what they
- * need through `StreamHost`.
+ * Calls go down: socket → connection → streams, and connection → sender → streams and socket. Streams use their
+ * connection through `StreamHost`.
  */
 export abstract class Http2Connection<S extends Http2Stream>
   implements FrameSink, SocketHandlers, StreamHost

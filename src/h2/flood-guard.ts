@@ -34,7 +34,7 @@ export class FloodGuard {
   }
 
   /**
-   * A frame that asks for an acknowledgement.
+   * A frame that requires an acknowledgement.
    * @throws ConnectionError (ENHANCE_YOUR_CALM) where too many wait to be written
    */
   acknowledge(): void {

@@ -1,6 +1,6 @@
 import type { Http2Stream } from "./stream.js";
 
-/** How much we let a peer send ahead of what is taken, in bytes. */
+/** How many bytes a peer may send ahead of the reader. */
 export interface WindowSizes {
   /** Of a stream at first, and at most. */
   readonly stream: number;
@@ -10,12 +10,12 @@ export interface WindowSizes {
 }
 
 /**
- * How much more a stream may be sent by its peer: bytes for a WINDOW_UPDATE (RFC 9113 §6.9), 0 for none now. What the
- * owner has not asked for takes from the window; of a message that it waits for, all that is missing is let in at once. A
- * window that is used up within two round trips is what slows the stream, and grows up to `maxWindow`.
+ * How much more a stream may be sent by its peer: bytes for a WINDOW_UPDATE (RFC 9113 §6.9), 0 for none now. Bytes that
+ * the owner has not requested take from the window; of a message that it waits for, all missing bytes are let in at
+ * once. A window that is used up within two round trips slows the stream, and grows up to `maxWindow`.
  *
  * An example: of a window of 256 KiB, 160 KiB have come and were taken. 96 KiB are left, so that the increment is 160 KiB:
- * at least half, so that it is sent. Were 100 KiB of these 160 still undelivered and nobody asked for them, the increment
+ * at least half, so that it is sent. Were 100 KiB of these 160 still undelivered and not requested, the increment
  * would be 60 KiB: less than half, so that the peer has to wait.
  * @param roundTrip milliseconds
  */

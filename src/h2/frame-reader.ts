@@ -32,7 +32,7 @@ export interface FrameSink {
   onIgnored(bytes: number): void;
 }
 
-/** What comes next. */
+/** The next part of the input. */
 const Expect = { Head: 0, PadLength: 1, Data: 2, Padding: 3, Payload: 4, Skip: 5 } as const;
 type Expect = (typeof Expect)[keyof typeof Expect];
 
@@ -68,8 +68,8 @@ export class FrameReader {
 
   /**
    * @param maxFrameSize bytes of the payload of a frame
-   * @param maxBlockSize bytes of a header block. The preface of a client (§3.4) is read before, by the code that found
-   * out that the connection speaks HTTP/2.
+   * @param maxBlockSize bytes of a header block. The preface of a client (§3.4) is read before, by the code that
+   * detects HTTP/2.
    */
   constructor(sink: FrameSink, maxFrameSize: number, maxBlockSize: number) {
     this.#sink = sink;
@@ -84,7 +84,7 @@ export class FrameReader {
 
   /**
    * Takes the first `length` bytes of `chunk`.
-   * @throws ConnectionError where the peer breaks RFC 9113; what the sink throws
+   * @throws ConnectionError where the peer breaks RFC 9113; errors of the sink
    */
   read(chunk: Buffer, length: number): void {
     this.#length = length;
@@ -283,7 +283,7 @@ export class FrameReader {
     }
   }
 
-  /** Priorities are not looked at (§5.3.2), but for what RFC 7540 §5.3.1 forbids. */
+  /** Priorities are ignored (§5.3.2), except those that RFC 7540 §5.3.1 forbids. */
   #checkPriority(bytes: Buffer, at: number): void {
     if (readUint31(bytes, at) === this.#stream) throw protocolError("a stream that depends on itself");
   }

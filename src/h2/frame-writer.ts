@@ -50,7 +50,7 @@ export class FrameWriter extends ByteWriter {
     this.append(text);
   }
 
-  /** Opens a header block; what is written until `endHeaders` is its content. Returns where the block begins. */
+  /** Opens a header block; all bytes until `endHeaders` are its content. Returns the position of its start. */
   beginHeaders(): number {
     this.reserve(frameHeadSize);
     this.length += frameHeadSize;

@@ -33,7 +33,7 @@ let scratch = Buffer.allocUnsafeSlow(0);
  *     | 0 | 0 | 0 | 1 |  Index (4+)   |   literal that must never be indexed (§6.2.3); the same to us
  *     +---+---+---+---+---+---+---+---+
  *
- * Behind each literal stand its value and, where the index is 0, its name before that.
+ * Each literal is followed by its name, where the index is 0, and its value.
  */
 export class HpackDecoder<F extends HeaderField> {
   readonly #type: FieldType<F>;
@@ -110,7 +110,7 @@ export class HpackDecoder<F extends HeaderField> {
   }
 
   /**
-   * §5.1: a number below 2^N - 1 stands in the prefix of N bits; else the prefix is all ones, and what is beyond it
+   * §5.1: a number below 2^N - 1 is in the prefix of N bits; else the prefix is all ones, and the rest
    * follows in groups of seven bits, the lowest first. Nothing here needs more than 28 bits.
    *
    *       0   1   2   3   4   5   6   7

@@ -38,8 +38,8 @@ export function isLegalValue(value: string): boolean {
 }
 
 /**
- * What a decoder makes of fields. Those in the dynamic table are met again and again: a class of fields of its own finds
- * out once what its user wants to know of a field.
+ * The class that a decoder makes of fields. Fields in the dynamic table occur again and again: a class of its own lets
+ * a user compute its properties of a field once.
  */
 export interface FieldType<F extends HeaderField> {
   create(name: string, value: string): F;

@@ -32,7 +32,7 @@ function assignCodes(): number[] {
 
 // Decoding walks the code tree four bits at a time. No code is shorter than five bits, so a step emits one byte at most.
 const Step = { StateMask: 0xff, Emits: 0x100, Fails: 0x200, SymbolShift: 16 } as const;
-/** What four more bits do in a state, by state × 16 + bits. States are the inner nodes of the tree; 0 is its root. */
+/** The result of four more bits in a state, by state × 16 + bits. States are the inner nodes of the tree, 0 its root. */
 const steps = new Uint32Array(256 * 16);
 /** States in which a string may end: fewer than eight bits since the last byte, all of them 1 (RFC 7541 §5.2). */
 const final = new Uint8Array(256);

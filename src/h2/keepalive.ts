@@ -26,7 +26,7 @@ export class Keepalive {
     this.#wait(time);
   }
 
-  /** Bytes came, whatever they are. */
+  /** Bytes came, of any kind. */
   received(): void {
     this.#lastReceived = performance.now();
   }

@@ -52,7 +52,7 @@ export const initialTableSize = 4096;
 /** Which end of a connection. */
 export type Role = "client" | "server";
 
-/** What the peer did ends the connection (§5.4.1). */
+/** An error of the peer that ends the connection (§5.4.1). */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
   /** Sent in GOAWAY. */
@@ -74,7 +74,7 @@ const ofStream =
 const ofConnection = (1 << FrameType.Settings) | (1 << FrameType.Ping) | (1 << FrameType.GoAway);
 
 /**
- * Checks what a frame's head alone shows to be wrong (RFC 9113 §6). `maxSize` is our SETTINGS_MAX_FRAME_SIZE.
+ * Checks a frame by its head alone (RFC 9113 §6). `maxSize` is our SETTINGS_MAX_FRAME_SIZE.
  * @throws ConnectionError
  */
 export function checkFrame(type: number, flags: number, stream: number, size: number, maxSize: number): void {

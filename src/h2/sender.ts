@@ -44,13 +44,13 @@ export class Sender<S extends Http2Stream> extends TickWriter<FrameWriter> {
     this.#unsentId = firstId;
   }
 
-  /** What is added here goes out with the next turn of the event loop. */
+  /** Frames added here are sent at the end of the turn of the event loop. */
   get frames(): FrameWriter {
     this.schedule();
     return this.out;
   }
 
-  /** What is added here goes out with other frames, or after `coalesceDelayMs`. */
+  /** Frames added here are sent with others, or after `coalesceDelayMs`. */
   get delayedFrames(): FrameWriter {
     if (!this.pending && !this.#delayed) {
       this.#delayed = true;

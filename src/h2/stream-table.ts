@@ -1,4 +1,4 @@
-/** What a table holds. */
+/** An entry of a table. */
 export interface Numbered {
   /** Above 0, and the same as long as it is in the table. */
   readonly id: number;

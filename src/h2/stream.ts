@@ -30,7 +30,7 @@ export const StreamState = {
 
 export type StreamState = (typeof StreamState)[keyof typeof StreamState];
 
-/** What a stream needs of the connection that it is on. */
+/** The part of the connection that a stream uses. */
 export interface StreamHost {
   /** The stream may have something to write. */
   enlist(stream: Http2Stream): void;
@@ -42,7 +42,7 @@ export interface StreamHost {
 
 /** Received bytes that the owner of a stream has not taken yet. */
 export interface Undelivered {
-  /** Bytes that are complete and wait to be asked for. */
+  /** Bytes that are complete and wait to be read. */
   readonly waiting: number;
   /** Bytes of a unit that is not complete. */
   readonly partial: number;
@@ -50,7 +50,7 @@ export interface Undelivered {
   readonly missing: number;
 }
 
-/** One stream: what a connection, its sender and its flow control need to know of it. */
+/** One stream: the interface for its connection, the sender and the flow control. */
 export abstract class Http2Stream {
   state: StreamState = StreamState.Idle;
   /** 0 while it is idle. */
@@ -93,7 +93,7 @@ export abstract class Http2Stream {
   /**
    * Writes the header block with which our side opens the stream; the peer knows the stream by `id` from then on.
    * `first`: it is the first block of the connection. Returns false where the stream cannot be opened; it is closed then.
-   * Streams of a side that only accepts them are never asked.
+   * Never called for streams of a side that only accepts them.
    */
   open(_id: number, _peer: PeerSettings, _out: FrameWriter, _first: boolean): boolean {
     return false;

@@ -5,7 +5,7 @@ import type { Limited } from "./limiter.js";
 /** Longest value that is a key as it is; longer ones would let a caller fill the memory. */
 const longest = 64;
 
-/** What requests of one caller are counted by. Nobody's name counts as their address. */
+/** The key by which requests of one caller are counted. Callers without a subject are counted by their address. */
 export function callerKey(key: LimitKey): (caller: Limited, subject: string | undefined) => string {
   switch (key.kind) {
     case "global":
@@ -23,7 +23,7 @@ export function callerKey(key: LimitKey): (caller: Limited, subject: string | un
   }
 }
 
-/** IPv4 as it is, IPv6 by its first 64 bits, which is what one subscriber has. */
+/** IPv4 unchanged, IPv6 by its first 64 bits, the usual size of one subscriber's network. */
 function addressKey(address: string): string {
   if (isIPv4(address) || !isIPv6(address)) return short(address);
   const groups = groupsOf(address);
@@ -55,7 +55,7 @@ function digest(value: string): string {
   return createHash("sha256").update(value).digest("base64url").slice(0, 22);
 }
 
-/** What requests are counted together by. */
+/** The property by which requests are counted together. */
 export type LimitKey =
   | { readonly kind: "ip" | "subject" | "global" }
   /** `name` is in lower case. */
@@ -68,7 +68,7 @@ export function limitKey(text: string): LimitKey | undefined {
     case "subject":
     case "global":
       return { kind: text };
-    // An API key is known by the subject that it stands for.
+    // An API key is identified by its subject.
     case "api_key":
       return { kind: "subject" };
     default: {

@@ -1,9 +1,9 @@
-/** Releases what was acquired. */
+/** Releases a permit. */
 export type Permit = () => void;
 
 /** Counts the requests under way by key. */
 export interface ConcurrencyLimiter {
-  /** Acquires a permit and returns what releases it, once; undefined where all permits of the key are held. */
+  /** Acquires a permit and returns its release, to be called once; undefined where all permits of the key are held. */
   acquire(key: string): Permit | undefined | Promise<Permit | undefined>;
 }
 

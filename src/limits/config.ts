@@ -78,7 +78,7 @@ export const rateLimitReference = Type.Optional(
   }),
 );
 
-/** What `rateLimitReference` has loaded, as a list. */
+/** The loaded value of `rateLimitReference`, as a list. */
 export function limitNames(reference: string | readonly string[] | undefined): readonly string[] {
   if (reference === undefined || reference === "none") return [];
   return typeof reference === "string" ? [reference] : reference;

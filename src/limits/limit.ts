@@ -10,7 +10,7 @@ import { createMemoryStore } from "./stores/memory.js";
 import type { Store, StoreBackend } from "./stores/store.js";
 import { storeType } from "./stores/stores.js";
 
-/** What one limit says of a request that it lets through. */
+/** The result of one limit for a request that it admits. */
 export interface Pass {
   /** Items of the RateLimit-Policy and RateLimit fields; undefined where the limit has no rate or is in the shadow. */
   readonly policy: string | undefined;
@@ -22,11 +22,11 @@ export interface LimitParts {
   readonly name: string;
   readonly config: RateLimitConfig;
   readonly counters: LimitCounters;
-  /** What its store is opened on. */
+  /** The backend that its store uses. */
   readonly backend: StoreBackend;
   /** Ticks of a monotonic clock. */
   now(): number;
-  /** Where what is counted in memory comes from, in a worker. */
+  /** The source of tokens of limits in memory, in a worker. */
   readonly borrower: Borrower | undefined;
 }
 
@@ -40,7 +40,7 @@ export class Limit {
   readonly #counters: LimitCounters;
   readonly #rate: Rate | undefined;
   readonly #store: Store | undefined;
-  /** Counts while the server of the store does not answer. */
+  /** Counts while the server of the store does not respond. */
   readonly #local: Store | undefined;
   readonly #concurrency: ConcurrencyLimiter | undefined;
   readonly #enforced: boolean;

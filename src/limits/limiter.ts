@@ -1,4 +1,4 @@
-/** What limits look at. */
+/** The parts of a request that limits read. */
 export interface Limited {
   readonly clientAddress: string;
   header(name: string): string | undefined;
@@ -12,7 +12,7 @@ export interface Admission {
   readonly release: (() => void) | undefined;
 }
 
-/** The limits of one route. Synchronous unless a store elsewhere is asked. */
+/** The limits of one route. Synchronous unless a store on a server is used. */
 export interface Limiter {
   /** True where a key is the subject, so that the caller must be known first. */
   readonly needsSubject: boolean;

@@ -6,11 +6,11 @@ export interface LimitCounters {
   readonly admitted: CounterChild;
   readonly limited: CounterChild;
   readonly shadowLimited: CounterChild;
-  /** Redis did not answer; counted beside one of the others. */
+  /** Redis did not respond; counted beside one of the others. */
   readonly storeFailed: CounterChild;
 }
 
-/** What rate and concurrency limits decide. One instance outlives all snapshots. */
+/** The decisions of rate and concurrency limits. One instance outlives all generations. */
 export class LimitsMetrics {
   readonly #decisions: CounterSeries;
 

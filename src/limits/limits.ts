@@ -14,11 +14,11 @@ export interface Limits {
   /** The limits of a route: all of `names`, each under `rate_limits`, must admit. */
   limiterOf(names: readonly string[]): Limiter;
   /**
-   * The same in two parts, so that what does not need to know the caller is decided before it is known: first the
-   * limits that do not, then those that do; none for no names.
+   * The same in two parts, so that limits independent of the identity are checked before authentication: first
+   * those, then the others; none for no names.
    */
   limitersOf(names: readonly string[]): readonly Limiter[];
-  /** Releases what stores share; what newer limits have taken over stays. */
+  /** Releases resources shared by stores; those that newer limits use stay. */
   close(): void;
 }
 
@@ -31,7 +31,7 @@ export interface LimitsContext {
   readonly now?: () => number;
   /** Milliseconds that the server of a store may take; default 100. */
   readonly timeoutMs?: number;
-  /** Where what is counted in memory comes from, in a worker. */
+  /** The source of tokens of limits in memory, in a worker. */
   readonly borrower?: Borrower | undefined;
 }
 
@@ -97,7 +97,7 @@ class CompiledLimits implements Limits {
   }
 }
 
-/** Asks limits in order; what those before a refusal hold is released. */
+/** Checks limits in order; permits acquired before a refusal are released. */
 function admission(
   limits: readonly Limit[],
   caller: Limited,

@@ -1,7 +1,7 @@
 /**
  * The generic cell rate algorithm (ITU-T I.371, annex A): a token bucket that is one number, the time at which it will
- * be full again. Times are whole ticks of 1/16 µs, in which every rate that the configuration allows can be told and
- * all sums are exact.
+ * be full again. Times are whole ticks of 1/16 µs, which represent every rate of the configuration and make
+ * all sums exact.
  */
 export const ticksPerMillisecond = 16_000;
 
@@ -50,7 +50,7 @@ export function policyItem(name: string, { interval, burst }: Rate): string {
   return `"${name}";q=${burst};w=${Math.max(1, seconds(burst * interval))}`;
 }
 
-/** What a refusal says of when the next request may come. @param debt as `decide` told it */
+/** The time of the next possible request after a refusal. @param debt as returned by `decide` */
 export function refusalOf(
   name: string,
   rate: Rate,

@@ -15,7 +15,7 @@ import { nearest } from "../config/nearest.js";
 import type { LiveKitActionConfig } from "./config.js";
 import type { ServerGrants } from "./server-api.js";
 
-/** What is used of a message of LiveKit's protocol: its fields by their names in the proto. */
+/** The used part of a message of LiveKit's protocol: its fields by their names in the proto. */
 export interface MessageClass {
   readonly typeName: string;
   readonly fields: { list(): readonly FieldInfo[] };
@@ -34,11 +34,11 @@ export interface ActionCall {
   readonly input: MessageClass;
   readonly output: MessageClass;
   readonly grants: ServerGrants;
-  /** The field of the request that gets the room; undefined where the request names what is of a room (`owned`). */
+  /** The field of the request that gets the room; undefined where the request names an object of a room (`owned`). */
   readonly room?: string;
   /** The field of the request that gets the identity. */
   readonly identity?: string;
-  /** What is ended: LiveKit is asked for it by its id first, since it must be of the room that the caller is admitted to. */
+  /** The object to end: it is first fetched by its id, since it must be of the room that the caller is admitted to. */
   readonly owned?: { readonly list: string; readonly id: string };
   /** The fields of the response that a caller gets: never addresses or credentials of storage. */
   readonly shown: readonly string[];
@@ -91,12 +91,12 @@ export const calls: Readonly<Record<LiveKitActionConfig["call"], ActionCall>> = 
   },
 };
 
-/** A place in a message: names and indexes from the outside in, and how a text becomes its value. */
+/** A path in a message: names and indexes from the outside in, and how a text becomes its value. */
 export interface ActionField {
   readonly path: readonly (string | number)[];
   /** Undefined where the text is no such value. */
   read(text: string): string | number | boolean | undefined;
-  /** What `read` takes, to follow "expected". */
+  /** The texts that `read` accepts, to follow "expected". */
   readonly expected: string;
 }
 

@@ -32,7 +32,7 @@ interface FilledField {
   readonly source: TokenSource;
 }
 
-/** The endpoint of `livekit.actions[index]`. What is wrong with it goes to the problems. */
+/** The endpoint of `livekit.actions[index]`. Its errors go to the problems. */
 export function actionEndpoint(
   action: LiveKitActionConfig,
   index: number,
@@ -73,7 +73,7 @@ export function actionEndpoint(
     return successOf(viewOf(response, shown));
   };
 
-  /** @throws GatewayError NOT_FOUND where what is to be ended is of another room, as if it did not exist */
+  /** @throws GatewayError NOT_FOUND where the object to end is of another room, as if it did not exist */
   async function requireOwned(
     { list, id }: NonNullable<ActionCall["owned"]>,
     roomName: string,
@@ -157,8 +157,8 @@ function checkShown(
 }
 
 /**
- * @param violations what is wrong with the names
- * @throws GatewayError VALIDATION_FAILED with all that is missing or not what its field takes
+ * @param violations errors in the names
+ * @throws GatewayError VALIDATION_FAILED with all fields that are missing or of the wrong type
  */
 function requestMessage(
   call: ActionCall,

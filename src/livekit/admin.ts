@@ -21,12 +21,12 @@ import { wholeSeconds } from "./token.js";
 /** Seconds that LiveKit may take to respond. */
 const requestTimeout = 5;
 
-/** Bytes of a data message: what LiveKit sends reliably in one packet. */
+/** Most bytes of a data message: those that LiveKit sends reliably in one packet. */
 const maxDataBytes = 15 * 1024;
 
 const noContent: AdminResponse = { status: 204, body: undefined };
 
-/** Rooms and who is in them, for operators and backends. */
+/** Rooms and their participants, for operators and backends. */
 export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRoute[] {
   const longestTtl = wholeSeconds(
     Math.max(...livekit.routes.map(({ ttl }) => ttl ?? livekit.ttl), livekit.ttl),
@@ -149,7 +149,7 @@ function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], u
 class Fields {
   readonly #json: Readonly<Record<string, JsonValue>>;
 
-  /** @throws GatewayError UNKNOWN_FIELD, or what `parseJsonObject` throws */
+  /** @throws GatewayError UNKNOWN_FIELD, or errors of `parseJsonObject` */
   constructor(body: Uint8Array, known: readonly string[]) {
     this.#json = body.length === 0 ? {} : parseJsonObject(body);
     for (const name of Object.keys(this.#json)) {

@@ -20,14 +20,14 @@ import { namesFrom, type TokenSource } from "./source.js";
 /** Bytes of a request body; texts are bounded by far less. */
 const bodyLimit = 16 * 1024;
 
-/** The keys of a route that say who may use it. */
+/** The keys of a route that restrict its use. */
 type AdmissionConfig = Pick<LiveKitRouteConfig, "allow_other_identities" | "authorize" | "project">;
 
-/** Decides whether a caller may act for an identity in a room, alike for tokens and for what else routes start. */
+/** Decides whether a caller may act for an identity in a room, for tokens as for objects that routes start. */
 export interface RouteAdmission {
   /** @throws GatewayError where the request names something that the route does not read */
   read(request: LocalRequest): TokenInput;
-  /** @throws GatewayError IDENTITY_MISMATCH, PARTICIPANT_REMOVED, or what the backend that authorizes says */
+  /** @throws GatewayError IDENTITY_MISMATCH, PARTICIPANT_REMOVED, or the refusal of the authorizing backend */
   admit(room: string, identity: string, input: TokenInput, request: LocalRequest): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export function compileAdmission(
   };
 }
 
-/** What both kinds of endpoints are alike in, but what they do. */
+/** The parts that both kinds of endpoints have in common. */
 export function endpointOf(
   route: Pick<LiveKitRouteConfig, "auth" | "rate_limit" | "errors">,
   method: string,

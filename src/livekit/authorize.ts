@@ -15,8 +15,8 @@ import type { LiveKitParts } from "./parts.js";
 import { compileCall } from "./rpc.js";
 
 /**
- * Asks a backend whether an identity may enter a room.
- * @throws GatewayError where it may not, or where the backend cannot say
+ * Has a backend decide whether an identity may enter a room.
+ * @throws GatewayError where it may not, or where the backend fails
  */
 export type Authorize = (room: string, identity: string, request: LocalRequest) => Promise<void>;
 
@@ -74,7 +74,7 @@ function fieldPath(input: MessageType, name: string): FieldPath {
   return { why: `"${name}" of ${input.fullName} is not a single string` };
 }
 
-/** What the backend gets of the request beside its message. */
+/** The metadata that the backend gets of the request beside its message. */
 function callMetadata(request: LocalRequest): Metadata {
   const metadata: [string, string][] = [["x-request-id", request.requestId]];
   const trace = passedTrace(request.header("traceparent"), request.header("tracestate"));

@@ -44,7 +44,7 @@ const GrantSchema = mapping(
 
 const seconds = (description: string) => Type.Optional(duration({ description }, 1000));
 
-/** The part of LiveKit's `RoomConfiguration` that a client may read: everybody can read what a token carries. */
+/** The part of LiveKit's `RoomConfiguration` that clients may read: the content of a token is not secret. */
 const RoomSettingsSchema = mapping(
   {
     empty_timeout: seconds("How long the room stays when nobody joins."),
@@ -125,7 +125,7 @@ const OtherIdentities = Type.Union(
   },
 );
 
-/** What routes that give out tokens and routes that start something have in common: who may, for which room. */
+/** Common to routes that issue tokens and routes that start objects: who may use them, for which room. */
 const admission = {
   room: source("the room"),
   identity: text("nonempty", {

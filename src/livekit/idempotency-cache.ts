@@ -5,7 +5,7 @@ import { question, topic } from "../workers/topic.js";
 /** How many events are remembered, so that one that comes again is not delivered again. */
 const maxEvents = 10_000;
 
-/** Does what belongs to an id once. */
+/** Runs the work of an id once. */
 export interface Once {
   /**
    * Runs `work` unless it ran for the id before; a caller that comes while it runs shares its outcome. After a failure the

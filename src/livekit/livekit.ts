@@ -9,7 +9,7 @@ import { LiveKitProblems } from "./parts.js";
 import { tokenEndpoint } from "./token-route.js";
 import { webhookEndpoint } from "./webhook.js";
 
-/** What the section `livekit` of a configuration is compiled to. Nothing of it connects before it is needed. */
+/** The compiled section `livekit` of a configuration. It connects at the first use. */
 export interface LiveKit {
   /** Token routes, actions and webhook, for the router of the HTTP listener. */
   readonly endpoints: readonly LocalHandler[];
@@ -19,7 +19,7 @@ export interface LiveKit {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** LiveKit asks for secrets of at least so many characters, RFC 7518 §3.2 for HS256 of so many bytes. */
+/** LiveKit requires secrets of at least so many characters, RFC 7518 §3.2 for HS256 of so many bytes. */
 const minSecretBytes = 32;
 
 /** @param livekit the section of the same configuration */

@@ -3,12 +3,12 @@ import { other } from "../telemetry/route-metrics.js";
 import { CounterSeries } from "../telemetry/series.js";
 
 /**
- * What became of a request for a token: given out; refused by a policy or by the backend that authorizes; not a
+ * The result of a request for a token: issued; refused by a policy or by the authorizing backend; not a
  * valid request; or failed for a reason of the gateway's or the backend's.
  */
 export type TokenResult = "issued" | "refused" | "invalid" | "failed";
 
-/** What became of a webhook: taken; taken before; not signed by LiveKit; or to be sent again. */
+/** The result of a webhook: accepted; accepted before; not signed by LiveKit; or to be sent again. */
 export type WebhookResult = "accepted" | "repeated" | "rejected" | "failed";
 
 const events: ReadonlySet<string> = new Set([
@@ -26,7 +26,7 @@ const events: ReadonlySet<string> = new Set([
   "ingress_ended",
 ]);
 
-/** What became of a request that starts or ends something: done by LiveKit, else as for tokens. */
+/** The result of a request that starts or ends an object: done by LiveKit, else as for tokens. */
 export type ActionResult = "done" | Exclude<TokenResult, "issued">;
 
 /** Counts tokens, actions and webhooks. One a process: it outlives reloads. */

@@ -18,7 +18,7 @@ const bodyReasons = [
   "BODY_TOO_LARGE",
 ] as const;
 
-/** What both kinds of routes refuse. */
+/** The reasons of refusals by both kinds of routes. */
 const reasons: LocalOperation["reasons"] = [
   ...bodyReasons,
   "INVALID_VALUE",
@@ -30,7 +30,7 @@ const reasons: LocalOperation["reasons"] = [
   "PARTICIPANT_REMOVED",
 ];
 
-/** What documents say of a route that gives out tokens. */
+/** The operation in documents of a route that issues tokens. */
 export function tokenOperation(
   method: string,
   template: string,
@@ -56,7 +56,7 @@ export function tokenOperation(
 }
 
 /**
- * What documents say of a route that starts or ends something.
+ * The operation in documents of a route that starts or ends an object.
  * @param shown the fields of LiveKit's response
  * @param needed the sources of room and identity, which are among `sources`
  */
@@ -115,7 +115,7 @@ function inputOf(
   };
 }
 
-/** What documents say of the webhook. */
+/** The operation of the webhook in documents. */
 export const webhookOperation: LocalOperation = {
   id: "livekit.webhook",
   summary: "Takes an event of the LiveKit server",

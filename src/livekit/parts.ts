@@ -13,10 +13,10 @@ export interface RoomMessage {
   readonly message: string;
 }
 
-/** What the gateway gives to LiveKit's part of it. */
+/** The parts of the gateway that LiveKit's module uses. */
 export interface LiveKitDeps {
   readonly model: Model;
-  /** The channel of an upstream of the configuration; asked when a call is made. */
+  /** The channel of an upstream of the configuration; called when a call is made. */
   channel(upstream: string): Channel;
   readonly metrics: LiveKitMetrics;
   readonly removals: Removals;
@@ -29,7 +29,7 @@ export interface LiveKitDeps {
   locate(path: Path): FilePosition;
 }
 
-/** What every part of this module is compiled from. */
+/** The inputs from which every part of this module is compiled. */
 export interface LiveKitParts {
   readonly config: LiveKitSections;
   readonly livekit: LiveKitConfig;
@@ -37,7 +37,7 @@ export interface LiveKitParts {
   readonly problems: LiveKitProblems;
 }
 
-/** Collects what is wrong with the section `livekit` where only descriptors or templates can tell. */
+/** Collects problems of the section `livekit` that only descriptors or templates reveal. */
 export class LiveKitProblems {
   readonly diagnostics: Diagnostic[] = [];
   readonly #locate: (path: Path) => FilePosition;

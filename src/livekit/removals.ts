@@ -7,7 +7,7 @@ export const maxNameBytes = 256;
 /** Removals that are remembered at once; the oldest is forgotten first. */
 const maxRemovals = 10_000;
 
-/** That somebody was removed from a room, and gets no token for so many seconds. */
+/** A participant was removed from a room, and gets no token for so many seconds. */
 export interface Removal {
   /** A name of `livekit.projects`; undefined: the section's own server. */
   readonly project: string | undefined;
@@ -17,15 +17,15 @@ export interface Removal {
 }
 
 /**
- * Who was removed from which room, for as long as an earlier token may still be valid. One a process, in memory: it
- * outlives reloads, neither restarts nor is it known to other gateways. Workers share it.
+ * The participants removed from each room, for as long as an earlier token may still be valid. One a process, in
+ * memory: it outlives reloads, neither restarts nor is it known to other gateways. Workers share it.
  */
 export class Removals {
   readonly #ends = new Map<string, number>();
   readonly #limit: number;
   readonly #now: () => number;
   #maxTtlSeconds = 0;
-  /** Gives what is added to the other workers. */
+  /** Shares an added removal with the other workers. */
   share: (removal: Removal) => void = () => undefined;
 
   /** `now`: a clock in milliseconds since 1970. */
@@ -94,13 +94,13 @@ function keyOf(project: string | undefined, room: string, identity: string): str
 
 const removed = topic<Removal>("livekit.removed");
 
-/** In a worker: has the others know who was removed. */
+/** In a worker: shares removals with the others. */
 export function shareRemovals(removals: Removals, channel: ProcessChannel): void {
   removals.share = removal => void channel.send(removed, removal);
   channel.onMessage(removed, removal => removals.learn(removal));
 }
 
-/** In the primary: passes on who was removed, also to workers that join later. */
+/** In the primary: passes removals on, also to workers that join later. */
 export function relayRemovals(pool: WorkerPool): void {
   const known = new Removals();
   pool.onForked(worker => {

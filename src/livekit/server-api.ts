@@ -10,7 +10,7 @@ import type { LiveKitProject } from "./config.js";
 /** Bytes of a response; those about one egress or ingress are a few kilobytes. */
 const responseLimit = 1024 * 1024;
 
-/** What the token of a call allows. */
+/** The grants of the token of a call. */
 export interface ServerGrants {
   readonly video?: VideoGrant;
   readonly sip?: SIPGrant;
@@ -97,7 +97,7 @@ function failureOf(error: unknown): Failure {
   return gatewayFailure("UPSTREAM_UNAVAILABLE", "the LiveKit server could not be reached");
 }
 
-/** Twirp's codes that say something about the request; the others are a matter of gateway and server. */
+/** Twirp's codes that concern the request; the others concern gateway and server. */
 const codes: ReadonlyMap<string, number> = new Map([
   ["invalid_argument", Code.INVALID_ARGUMENT],
   ["malformed", Code.INVALID_ARGUMENT],

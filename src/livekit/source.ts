@@ -10,14 +10,14 @@ import { type LiveKitSource, parseSource } from "./value-source.js";
 /** One part of a token, ready to be read from a request. */
 export interface TokenSource {
   readonly kind: LiveKitSource["kind"];
-  /** What the client would have to change: the field, the variable or the parameter; else the part itself. */
+  /** The field, the variable or the parameter that the client would have to change; else the part itself. */
   readonly field: string;
   /** Undefined where the request has none. */
   read(input: TokenInput): string | undefined;
 }
 
 /**
- * @param part what of the token it is for, `room`
+ * @param part the part of the token that it is for, `room`
  * @param text as in the configuration
  * @param template undefined where it breaks the grammar, which others report
  */
@@ -58,7 +58,7 @@ export function compileSource(
   }
 }
 
-/** The names that a list of sources takes from one place. */
+/** The names that a list of sources takes from one kind of source. */
 export function namesFrom(
   kind: "body" | "path" | "query",
   sources: readonly TokenSource[],
@@ -66,7 +66,7 @@ export function namesFrom(
   return new Set(sources.filter(source => source.kind === kind).map(source => source.field));
 }
 
-/** Undefined for what is not there. */
+/** Undefined for missing claims. */
 function claimText(identity: Identity | undefined, name: string): string | undefined {
   const claim = identity === undefined ? undefined : claimAt(identity.claims, name);
   return claim === undefined || claim === null ? undefined : plainText(claim);

@@ -12,7 +12,7 @@ import type { TokenSubject } from "./token.js";
 /** Bytes of metadata or of one attribute: the token must fit into the URL of a WebSocket. */
 const maxTextBytes = 4 * 1024;
 
-/** Where everything that a token says of its holder comes from. */
+/** The sources of everything in a token about its holder. */
 export interface TokenSources {
   readonly room: TokenSource;
   readonly identity: TokenSource;
@@ -21,7 +21,7 @@ export interface TokenSources {
   readonly attributes: readonly (readonly [name: string, source: TokenSource])[];
 }
 
-/** The sources of a route; what is wrong with them goes to the problems. */
+/** The sources of a route; their errors go to the problems. */
 export function compileSources(
   route: LiveKitRouteConfig,
   template: Template | undefined,
@@ -95,14 +95,14 @@ export function requireNone(violations: readonly FieldViolation[]): void {
   throw gatewayError("VALIDATION_FAILED", message, violations);
 }
 
-/** What is wrong with the name of a room or a participant. */
+/** The error in the name of a room or a participant. */
 export function nameProblem(value: string): string | undefined {
   if (value.trim() === "") return "must not be empty";
   if (/\p{Cc}/u.test(value)) return "must not hold control characters";
   return textProblem(value, maxNameBytes);
 }
 
-/** What is wrong with any other text. */
+/** The error in any other text. */
 export function textProblem(value: string, maxBytes: number): string | undefined {
   if (/\p{Cs}/u.test(value)) return "must be valid Unicode";
   if (Buffer.byteLength(value) > maxBytes) return `must have at most ${maxBytes} bytes`;

@@ -15,7 +15,7 @@ import type { LiveKitParts } from "./parts.js";
 import { compileSources, everySource, readSubject } from "./subject.js";
 import { tokenSigner } from "./token.js";
 
-/** The endpoint of `livekit.routes[index]`. What is wrong with it goes to the problems. */
+/** The endpoint of `livekit.routes[index]`. Its errors go to the problems. */
 export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: LiveKitParts): LocalHandler {
   const { livekit, deps, problems } = parts;
   const at: Path = ["livekit", "routes", index];

@@ -53,7 +53,7 @@ const trackSources = {
   screen_share_audio: TrackSource.SCREEN_SHARE_AUDIO,
 } as const;
 
-/** The grant of a profile for one room; a new object each time, because the SDK writes into what it is given. */
+/** The grant of a profile for one room; a new object each time, because the SDK writes into its argument. */
 function videoGrant(profile: GrantConfig, room: string): VideoGrant {
   const { canPublishSources, ...permissions } = profile;
   const grant: VideoGrant = { ...permissions, room };
@@ -63,7 +63,7 @@ function videoGrant(profile: GrantConfig, room: string): VideoGrant {
   return grant;
 }
 
-/** What a room that a token makes is like. Only what is set: the SDK's own class would print every default too. */
+/** The settings of a room that a token makes; only those set: the SDK's own class would print every default too. */
 function roomConfiguration(settings: NonNullable<LiveKitRouteConfig["room_config"]>): RoomConfiguration {
   const { empty_timeout, departure_timeout, agents, ...rest } = settings;
   const json = {
@@ -80,7 +80,7 @@ function roomConfiguration(settings: NonNullable<LiveKitRouteConfig["room_config
   return json as unknown as RoomConfiguration;
 }
 
-/** Rounded up: what is longer than nothing never becomes 0, which LiveKit takes for its own default. */
+/** Rounded up: a positive duration never becomes 0, which LiveKit takes for its own default. */
 export function wholeSeconds(milliseconds: number): number {
   return Math.ceil(milliseconds / 1000);
 }

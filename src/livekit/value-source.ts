@@ -7,7 +7,7 @@ export type LiveKitSource =
   | { readonly kind: "subject" }
   | { readonly kind: (typeof heads)[number]; readonly name: string };
 
-/** What a source looks like, to follow "expected". */
+/** The form of a source, to follow "expected". */
 export const sourceExpectation =
   "body.<field>, path.<variable>, query.<parameter>, claim.<name>, subject or literal.<text>";
 
@@ -20,7 +20,7 @@ export function parseSource(text: string): LiveKitSource | undefined {
   return kind === undefined || name === "" ? undefined : { kind, name };
 }
 
-/** What a person most likely meant by a text that is no source. */
+/** The most likely correction of a text that is no source. */
 export function nearestSource(text: string): string | undefined {
   const dot = text.indexOf(".");
   if (dot < 0) return nearest(text, ["subject"]);

@@ -21,10 +21,10 @@ const bodyLimit = 256 * 1024;
 /** Seconds that the clocks of LiveKit and gateway may be apart, for `nbf` and `exp` of the signature. */
 const clockTolerance = 60;
 
-/** @throws whatever keeps the event from being delivered */
+/** @throws any error that keeps the event from being delivered */
 type Deliver = (event: WebhookEvent, request: LocalRequest) => Promise<void>;
 
-/** The endpoint of `livekit.webhook`. What is wrong with it goes to the problems. */
+/** The endpoint of `livekit.webhook`. Its errors go to the problems. */
 export function webhookEndpoint(webhook: LiveKitWebhookConfig, parts: LiveKitParts): LocalHandler {
   const { livekit, deps } = parts;
   const { metrics, log, delivered } = deps;
@@ -79,7 +79,7 @@ async function receive(
   request: LocalRequest,
 ): Promise<WebhookEvent> {
   const token = request.header("authorization") ?? "";
-  // Chooses a key; whether the token is signed with it is for the receiver to say.
+  // Chooses a key; the receiver verifies that the token is signed with it.
   const { iss = "" } = decodeJwt(token);
   const receiver = receivers.get(iss);
   if (receiver === undefined) throw new Error("the token names no API key of the configuration");
@@ -92,7 +92,7 @@ function rejected(): GatewayError {
   return gatewayError("WEBHOOK_REJECTED", message, [], { headers });
 }
 
-/** A webhook has one address; what a variable would take from it means nothing. */
+/** A webhook has one address; the values of variables would mean nothing. */
 function refuseVariables(path: string, { problems }: LiveKitParts): void {
   try {
     const template = parseTemplate(path);
@@ -187,8 +187,8 @@ function realtimeRoom(template: string, event: WebhookEvent): string | undefined
 }
 
 /**
- * What members of a room may know of an event, as JSON text. Never all of it: an event of an ingress holds a stream
- * key, one of an egress addresses of storage, and a participant's metadata may be for the server alone.
+ * The part of an event that members of a room may see, as JSON text. Never all of it: an event of an ingress holds a
+ * stream key, one of an egress addresses of storage, and a participant's metadata may be for the server alone.
  */
 function eventDigest(event: WebhookEvent): string {
   const { participant, track } = event;

@@ -16,8 +16,8 @@ export function bearerToken(header: string | undefined): string | undefined {
 }
 
 /**
- * Tells whether an `Authorization` value is `Bearer <token>` (RFC 6750 §2.1); compared in a time that reveals nothing of
- * the token.
+ * Checks whether an `Authorization` value is `Bearer <token>` (RFC 6750 §2.1), in a time that does not depend on the
+ * token.
  * @param token undefined: every value is good
  */
 export function bearerCheck(token: string | undefined): (authorization: string | undefined) => boolean {

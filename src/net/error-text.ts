@@ -1,4 +1,4 @@
-/** What was thrown, in a sentence: for people who have nothing to do with the code. */
+/** The text of a thrown value, in a sentence for people without knowledge of the code. */
 export function errorMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // That of several attempts at once, such as connections to all addresses of a name, has none of its own.
@@ -7,7 +7,7 @@ export function errorMessage(error: unknown): string {
   return error.message;
 }
 
-/** What was thrown, and where: for the log. */
+/** The text of a thrown value with its stack, for the log. */
 export function errorStack(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -6,17 +6,17 @@ import { join, resolve } from "node:path";
 import { deserialize, serialize } from "node:v8";
 
 /**
- * Files that a configuration consists of. What a load reads can be kept, and another process can load what the first has
- * read, whatever the files have become meanwhile.
+ * Files that a configuration consists of. The files read by a load can be recorded, and another process can load the
+ * same content, even if the files have changed meanwhile.
  */
 
 /** Bytes of files that are kept; of a configuration with more nothing is. */
 const maxKeptBytes = 192 << 20;
 
-/** What a look at the file system came to. */
+/** The result of one access to the file system. */
 type Look = { readonly value: unknown } | { readonly code: string; readonly message: string };
 
-/** What is being read. */
+/** The record of all files that a load reads. */
 export class FileRecord {
   readonly looks = new Map<string, Look>();
   readonly #digests = new Map<string, string>();
@@ -80,7 +80,7 @@ export function isReplayed(path: string): boolean {
   return replayed?.has(keyOf("read", path)) ?? false;
 }
 
-/** Where what `readFileSync` returns now can be read by others, for as long as files are replayed. */
+/** A path at which other code can read the content that `readFileSync` returns now, as long as files are replayed. */
 export function pathFor(path: string): string {
   const look = replayed?.get(keyOf("read", path));
   if (look === undefined || !("value" in look)) return path;
@@ -96,12 +96,12 @@ export function pathFor(path: string): string {
     fs.writeFileSync(copy, content, { mode: 0o600 });
     return copy;
   } catch {
-    // Nothing can be written here, as in a container whose file system is read-only: what is on the disk is next best.
+    // Nothing can be written here, as in a container whose file system is read-only: the file on the disk has to do.
     return path;
   }
 }
 
-/** What there is at a path. */
+/** The type, size and times of a path. */
 export interface FileStats {
   readonly size: number;
   readonly mtimeMs: number;
@@ -110,7 +110,7 @@ export interface FileStats {
   isDirectory(): boolean;
 }
 
-/** What there is in a folder. */
+/** An entry of a folder. */
 export interface FolderEntry {
   readonly name: string;
   isFile(): boolean;
@@ -236,7 +236,7 @@ function keepFailure(key: string, error: unknown): void {
   recording?.keep(key, { code, message });
 }
 
-/** What is replayed shares its memory with all other files. */
+/** Replayed content shares its memory with all other files. */
 function bytesOf(value: Uint8Array): Buffer {
   return replayed === undefined ? (value as Buffer) : Buffer.from(value);
 }

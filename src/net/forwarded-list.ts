@@ -2,9 +2,9 @@ import { isIP, SocketAddress } from "node:net";
 import { plainAddress } from "./peer-address.js";
 
 /**
- * What proxies in front say in `x-forwarded-*`. Each trusted proxy adds an element at the right end of a list, so that
- * exactly as many elements as there are trusted proxies are theirs; what is further left is the client's own claim
- * and is never looked at.
+ * The `x-forwarded-*` headers of proxies in front. Each trusted proxy adds an element at the right end of a list, so
+ * that exactly as many elements as there are trusted proxies are theirs; elements further left are the client's own
+ * claim and are never read.
  */
 
 /**
@@ -22,7 +22,7 @@ export function trustedElement(list: string | undefined, trustedHops: number): s
   return unquoted(list.slice(start + 1, end));
 }
 
-/** The addresses that trusted proxies say they were called from, in the order of the list; other elements are left out. */
+/** The addresses of the callers of trusted proxies, in the order of the list; other elements are left out. */
 export function trustedAddresses(list: string | undefined, trustedHops: number): string[] {
   const addresses: string[] = [];
   if (list === undefined) return addresses;
@@ -36,7 +36,7 @@ export function trustedAddresses(list: string | undefined, trustedHops: number):
   return addresses.reverse();
 }
 
-/** The scheme by which the client has called, as far as trusted proxies say so. */
+/** The scheme by which the client has called, according to trusted proxies. */
 export function trustedScheme(list: string | undefined, trustedHops: number): "http" | "https" | undefined {
   switch (trustedElement(list, trustedHops)?.toLowerCase()) {
     case "https":
@@ -50,7 +50,7 @@ export function trustedScheme(list: string | undefined, trustedHops: number): "h
   }
 }
 
-/** The host that the client has asked for, as far as trusted proxies say so. */
+/** The host that the client has requested, according to trusted proxies. */
 export function trustedHost(list: string | undefined, trustedHops: number): string | undefined {
   const host = trustedElement(list, trustedHops);
   return host !== undefined && host !== "" && isHostHeader(host) ? host : undefined;
@@ -87,14 +87,14 @@ function addressIn(element: string): string | undefined {
   }
 }
 
-/** Elements with a colon are quoted by some proxies, as RFC 7239 §4 asks of `Forwarded`. */
+/** Elements with a colon are quoted by some proxies, as RFC 7239 §4 requires for `Forwarded`. */
 function unquoted(element: string): string {
   const text = element.trim();
   return text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
 }
 
 /**
- * The address of the client as far as the proxies in front may be believed: of what they say the leftmost that is an
+ * The address of the client as far as the proxies in front are trusted: the leftmost of their elements that is an
  * address, else the peer.
  * @param peer address of the socket's other end
  * @param forwardedFor `x-forwarded-for` as it came, several lines joined by commas

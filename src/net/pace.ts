@@ -30,7 +30,7 @@ export function createPace(maxUnits = unitsPerTurn): Pace {
 /** Work that stops after every small step, and yields the units that the step took. */
 export type Steps<Result = void> = Generator<number, Result>;
 
-/** What stopping and going on costs, beside the units of the step. */
+/** Units for stopping and resuming, beside the units of the step. */
 const unitsPerStep = 0.5;
 
 /** Does the work in as many turns as it needs. */
@@ -62,7 +62,7 @@ export function withinTurns<Result>(steps: Steps<Result>, pace = createPace()): 
   }
 }
 
-/** Does the work at once, for what is known to be small. */
+/** Does the work at once, where it is known to be small. */
 export function atOnce<Result>(steps: Steps<Result>): Result {
   for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
 }

@@ -7,7 +7,7 @@ export interface PageFile {
   readonly bytes: Buffer;
 }
 
-/** `Content-Security-Policy` of a page: only what it brings itself, only from its own host, and never text as markup. */
+/** `Content-Security-Policy` of a page: only its own resources, only from its own host, and never text as markup. */
 export const pagePolicy = [
   "default-src 'none'",
   "script-src 'self'",

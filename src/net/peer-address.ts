@@ -9,8 +9,8 @@ export interface PeerConnection {
 const maxKept = 4096;
 
 /**
- * The addresses of the peers of a listener as text. To ask a connection is a system call, which uWebSockets.js makes
- * each time; while all open connections come from one peer, as behind a proxy, no connection needs to be asked.
+ * The addresses of the peers of a listener as text. Reading the address of a connection is a system call, which
+ * uWebSockets.js makes each time; while all open connections come from one peer, as behind a proxy, none is needed.
  */
 export class PeerAddresses {
   readonly #kept = new Map<number, string>();

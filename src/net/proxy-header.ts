@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6, SocketAddress } from "node:net";
 import { plainAddress } from "./peer-address.js";
 
-/** What a connection begins with, as far as it has been read. */
+/** The PROXY protocol header of a connection, as far as it has been read. */
 export type ProxyHeader =
   | { readonly kind: "incomplete" }
   | { readonly kind: "malformed" }
@@ -9,7 +9,7 @@ export type ProxyHeader =
       readonly kind: "header";
       /** How many bytes it has. */
       readonly length: number;
-      /** Who has called the proxy; undefined where it calls for itself, or does not know an IP address. */
+      /** The client of the proxy; undefined for connections of the proxy itself, or where it knows no IP address. */
       readonly source: string | undefined;
     };
 
@@ -22,7 +22,7 @@ const start2 = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 /** Bytes of a line of version 1, with its end. */
 const maxLine = 107;
 
-/** Bytes of version 2 behind its first 16: addresses and what else the proxy tells. */
+/** Bytes of version 2 after its first 16: addresses and further fields. */
 const maxLength = 4096;
 
 /**

@@ -10,7 +10,7 @@ export const connectionHeaders: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Names that a Connection header says to belong to the connection as well, in lower case. */
+/** Names of hop-by-hop headers that a Connection header lists, in lower case. */
 export function connectionOptions(header: string): Set<string> {
   return new Set(header.split(",").map(option => option.trim().toLowerCase()));
 }

@@ -5,8 +5,8 @@ export class Linked {
 }
 
 /**
- * What comes and goes all the time, in the order in which it came. A Set would do, but each table that a Set outgrows
- * points to the next: one that has become old would hold all that was in those after it.
+ * Items that come and go all the time, in the order of their arrival. A Set would do, but each table that a Set
+ * outgrows points to the next: one in the old space would keep all items of the later ones alive.
  */
 export class Ring<T extends Linked> {
   readonly #head = new Linked();
@@ -21,7 +21,7 @@ export class Ring<T extends Linked> {
     return this.#size;
   }
 
-  /** What has been there longest. */
+  /** The oldest item. */
   get first(): T | undefined {
     return this.#size === 0 ? undefined : (this.#head.later as T);
   }

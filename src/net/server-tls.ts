@@ -1,7 +1,7 @@
 import { createSecureContext, type SecureContext, type Server, type TlsOptions } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 
-/** A certificate of a listener and its key: the PEM files and what is in them. */
+/** A certificate of a listener and its key: the PEM files and their content. */
 export interface ServerCertificate {
   readonly certFile: string;
   readonly keyFile: string;
@@ -11,13 +11,13 @@ export interface ServerCertificate {
   readonly names?: readonly string[];
 }
 
-/** What a listener shows its clients; the certificate itself is for those that ask for no name that is known. */
+/** The certificates of a listener; the certificate itself is for clients that request no known name. */
 export interface ServerTls extends ServerCertificate {
-  /** For clients that ask for one of their names (SNI). No name is in two of them. */
+  /** For clients that request one of their names (SNI). No name is in two of them. */
   readonly others?: readonly ServerCertificate[];
   /** Default TLS 1.2. */
   readonly minVersion?: "TLSv1.2" | "TLSv1.3";
-  /** Absent: clients are not asked for certificates. */
+  /** Absent: clients need no certificates. */
   readonly client?: ClientAuthorities;
 }
 
@@ -31,7 +31,7 @@ export interface ClientAuthorities {
 
 /** A listener that can show other certificates than before. Connections that are open stay as they are. */
 export interface RenewableTls {
-  /** What connections that come now are shown; undefined without TLS. */
+  /** The certificates for new connections; undefined without TLS. */
   readonly shown: ShownTls | undefined;
   /**
    * Prepares other certificates, for a listener with TLS.
@@ -80,7 +80,7 @@ function visible({ cert, key, others = [], minVersion = "TLSv1.2", client }: Sho
   return [cert, key, minVersion, client, others.map(each => [each.cert, each.key, each.names])];
 }
 
-/** What a server of Node.js shows: handshakes that begin after a renewal see what it has brought. */
+/** The certificates of a server of Node.js: handshakes that begin after a renewal get the new ones. */
 export class NodeCertificates {
   /** For `createServer`. */
   readonly options: TlsOptions;
@@ -113,7 +113,7 @@ export class NodeCertificates {
     return this.#shown;
   }
 
-  /** Undefined stands for what the server shows to all others. */
+  /** Undefined: the default certificate of the server. */
   #find(name: string): SecureContext | undefined {
     if (this.#byName.size === 0) return undefined;
     return this.#byName.get(name) ?? this.#byName.get(`*${name.slice(name.indexOf("."))}`);

@@ -2,7 +2,7 @@
 export interface SharedPorts {
   /** Whether no other worker listens yet. */
   readonly first: boolean;
-  /** What port 0 has become, in the order in which such listeners start: the same in all workers. */
+  /** The ports chosen for listeners with port 0, in the order in which these start: the same in all workers. */
   readonly chosen: number[];
   /** How many of them are in use in this process. */
   used: number;

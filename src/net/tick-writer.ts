@@ -6,7 +6,7 @@ interface Buffered {
   length: number;
 }
 
-/** Bytes that are collected while the socket is busy, before what fills the buffer has to wait. */
+/** Bytes that are collected while the socket is busy, before further writers have to wait. */
 export const maxBufferedBytes = 256 * 1024;
 const initialBufferBytes = 16 * 1024;
 /** Milliseconds after which a peer that does not read our last bytes, or does not close, is left. */
@@ -34,12 +34,12 @@ export abstract class TickWriter<B extends Buffered> {
     this.#spare = create(initialBufferBytes);
   }
 
-  /** Adds to `out` what there is to write, as long as the buffer is not full. */
+  /** Adds the pending bytes to `out`, as long as the buffer is not full. */
   protected abstract fill(): void;
-  /** What was in `out` was given to the socket. */
+  /** The bytes in `out` were given to the socket. */
   protected abstract onGiven(): void;
 
-  /** What is added here goes out with the next write; `schedule` sees to it that there is one. */
+  /** Bytes added here are sent with the next write; `schedule` ensures that there is one. */
   protected get out(): B {
     return this.#out;
   }
@@ -80,11 +80,11 @@ export abstract class TickWriter<B extends Buffered> {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
-    // What a socket at its end is given goes nowhere; calls that were not begun on it can go elsewhere.
+    // Bytes for a socket at its end are lost; calls that were not begun on it can use another connection.
     if (this.#closed || !this.socket.writable) return;
     this.fill();
     const out = this.#out;
-    // What was filled in may have ended the connection.
+    // `fill` may have ended the connection.
     if (out.length === 0 || this.#closed) return;
     this.#writing = true;
     this.#out = this.#spare;

@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { type SharedPorts, sharedPorts } from "./shared-ports.js";
 
-/** What is used of the addon. Its own types leave out the options of a listener that has a host. */
+/** The parts of the addon that are used. Its own types leave out the options of a listener that has a host. */
 export interface Uws {
   App(): UwsApp;
   SSLApp(options: AppOptions): UwsApp;
@@ -19,7 +19,7 @@ export interface Uws {
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 }
 
-/** What serves: it is put on an app before that listens. */
+/** Adds routes to an app before the app listens. */
 export interface UwsRoutes {
   any(pattern: string, handle: (response: HttpResponse, request: HttpRequest) => void): unknown;
   ws<UserData>(pattern: string, behavior: WebSocketBehavior<UserData>): unknown;
@@ -43,7 +43,7 @@ export interface UwsApp extends Omit<TemplatedApp, "listen"> {
 export class AddonError extends Error {
   override readonly name = "AddonError";
 
-  /** @param reason to follow the name of what needs the addon: `cannot be loaded on …` */
+  /** @param reason follows the name of the feature that needs the addon: `cannot be loaded on …` */
   constructor(
     readonly reason: string,
     options: ErrorOptions,
@@ -53,10 +53,10 @@ export class AddonError extends Error {
 }
 
 /**
- * The native addon, loaded when it is first asked for.
+ * The native addon, loaded at its first use.
  * @param headLimit bytes of the target, names and values of a request head, which the addon reads from the environment
  *   when it is loaded; the first caller decides for the process, and every engine checks its own limit on top
- * @throws AddonError that says in one line why it cannot be loaded here
+ * @throws AddonError with the reason, in one line, why it cannot be loaded here
  */
 export async function loadUws(headLimit: number): Promise<Uws> {
   process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(headLimit + framing);
@@ -76,7 +76,7 @@ export function uwsIdleTimeout(milliseconds: number): number {
   return 4 * Math.ceil(milliseconds / 4000) + 4;
 }
 
-/** Bytes of a head that count for no limit of ours: method, version, and what separates names, values and lines. */
+/** Bytes of a head that count for no limit of ours: method, version, and separators of names, values and lines. */
 const framing = 1024;
 
 function explain(error: unknown): string {
@@ -122,8 +122,8 @@ function listenAt(app: UwsApp, host: string, port: number, options: number): us_
 }
 
 /**
- * The system gives each connection to one of those that listen (`SO_REUSEPORT`). Whoever listens first looks whether
- * anybody else does, and has the system choose where the port is 0, which the addon does not share.
+ * The system gives each connection to one of the listening sockets (`SO_REUSEPORT`). The first one checks that no other
+ * process listens, and has the system choose the port where it is 0, which the addon does not share.
  */
 function listenWithOthers(
   uws: Uws,

@@ -11,11 +11,11 @@ export interface HeldCork {
 }
 
 /**
- * A connection of the process with itself, whose request is never answered: what is done in its cork is done in
- * nobody else's.
+ * A connection of the process with itself, whose request never gets a response: work in its cork is in no other
+ * connection's cork.
  *
- * To open a WebSocket after its handler has returned needs a cork, says the addon. But the cork of the connection itself
- * looks, once it is over, into memory that belonged to the response, which has become a socket: by what it finds there
+ * The addon requires a cork for opening a WebSocket after its handler has returned. But the cork of the connection
+ * itself reads, at its end, memory that belonged to the response, which has become a socket: depending on its content,
  * it may end the connection.
  */
 export async function holdCork(uws: Uws): Promise<HeldCork> {
@@ -47,7 +47,7 @@ export async function holdCork(uws: Uws): Promise<HeldCork> {
   client.connect(port, "127.0.0.1");
   client.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   await arrived;
-  // Nobody else is meant.
+  // Only one client is expected.
   if (listening !== undefined) uws.us_listen_socket_close(listening);
   return {
     run(act) {

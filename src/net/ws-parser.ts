@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 
-/** What is used of `ws`; its types leave these classes out. */
+/** The parts of `ws` that are used; its types leave these classes out. */
 export interface Ws {
   readonly Receiver: new (options: ReceiverOptions) => FrameReceiver;
   readonly PerMessageDeflate: new (options: DeflateOptions) => Deflate;
@@ -38,15 +38,15 @@ export interface Deflate {
   cleanup(): void;
 }
 
-/** Loaded when it is first asked for. */
+/** Loaded at its first use. */
 export async function loadWs(): Promise<Ws> {
   return (await import("ws")) as unknown as Ws;
 }
 
-/** What a socket is closed with for what was wrong with its frames (RFC 6455 section 7.4.1). */
+/** The close code for an error in a socket's frames (RFC 6455 section 7.4.1). */
 export function closeCodeOf({ code = "" }: NodeJS.ErrnoException): 1002 | 1007 | 1008 | 1009 {
   if (code.startsWith("WS_ERR_UNSUPPORTED_")) return 1009;
   if (code === "WS_ERR_TOO_MANY_BUFFERED_PARTS") return 1008;
-  // What cannot be inflated is no more a text than what is not UTF-8.
+  // A message that cannot be inflated is treated like one that is not UTF-8.
   return code === "WS_ERR_INVALID_UTF8" || code.startsWith("Z_") ? 1007 : 1002;
 }

@@ -11,7 +11,7 @@ import { type ResponseObject, type Responses, rateLimitHeaders } from "./respons
 import { requiresOne } from "./rules.js";
 import { isRequired, type Schemas } from "./schemas.js";
 
-/** What is known of a body without looking into it. */
+/** The content of a body of unknown type. */
 const anyBytes = { "*/*": { schema: { type: "string", format: "binary" } } };
 
 /**

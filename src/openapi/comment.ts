@@ -1,7 +1,7 @@
 /** Characters of one description; a longer comment is cut. */
 const maxComment = 16 * 1024;
 
-/** A comment of a `.proto` file as a description: without what is for its authors (AIP-192), and without control characters. */
+/** A comment of a `.proto` file as a description: without internal parts (AIP-192) and control characters. */
 export function describeComment(comment: string): string {
   if (comment === "") return "";
   const text = comment

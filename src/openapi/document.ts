@@ -22,7 +22,7 @@ export interface DescribedApi {
   readonly unlisted: readonly UnlistedRoute[];
 }
 
-/** A document that is longer than what may be served. */
+/** The document is longer than the limit. */
 export class DocumentTooLarge extends Error {
   override readonly name = "DocumentTooLarge";
 }
@@ -38,7 +38,7 @@ export interface UnlistedRoute {
 /** The methods that a Path Item Object has. */
 const listed = new Set(["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"]);
 
-/** What making one operation costs. */
+/** Units for making one operation. */
 const operationUnits = 250;
 
 interface PathItem {
@@ -94,7 +94,7 @@ export function* describeApi(source: ApiSource, maxChars: number): Steps<Describ
       tags.set(operation.tag.name, operation.tag.description);
       item.operations.set(method, written(localOperation(route, operation, path, item.names, parts)));
     }
-    // What it refers to is made before the next, so that no work waits in heaps.
+    // The schemas it refers to are made before the next one, so that no large amount of work is left to the end.
     yield* schemas.complete();
   }
   const securitySchemes = [...security.components].map(([name, scheme]) => [name, written(scheme)] as const);
@@ -157,7 +157,7 @@ function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
   return [...map].sort(([one], [two]) => compare(one, two));
 }
 
-/** By code units, whatever the locale. */
+/** By code units, independent of the locale. */
 function compare(one: string, two: string): number {
   return one < two ? -1 : one > two ? 1 : 0;
 }

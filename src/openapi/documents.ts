@@ -61,14 +61,14 @@ function ofService(source: ApiSource, service: string): ApiSource {
   throw gatewayError("UNKNOWN_PARAMETER", message);
 }
 
-/** Documents of one generation that were asked for, as many as fit. */
+/** Documents of one generation that were requested, as many as fit. */
 export class KeptDocuments {
   /** The least recently used first. */
   readonly #kept = new Map<string, Promise<Prepared>>();
   #bytes = 0;
   #owners = 0;
 
-  /** A part of all keys for one that asks. */
+  /** The part of all keys of one owner. */
   owner(): number {
     return this.#owners++;
   }
@@ -103,7 +103,7 @@ export class KeptDocuments {
   }
 }
 
-/** The documents of one listener or host and one generation. Each is made when it is first asked for, in turns of the event loop. */
+/** The documents of one listener or host and one generation, each made at its first request, in several turns. */
 export class Documents {
   readonly #source: () => ApiSource;
   readonly #kept: KeptDocuments;
@@ -158,7 +158,7 @@ export function documentEndpoints(docs: DocsConfig, documents: Documents): reado
   ];
 }
 
-/** Stands for the list of services, in place of a service. */
+/** Means the list of services, instead of a service. */
 const allServices = Symbol("all services");
 
 function listServices(path: string, services: ReadonlyMap<string, number>): LocalResponse {
@@ -177,7 +177,7 @@ function listServices(path: string, services: ReadonlyMap<string, number>): Loca
   };
 }
 
-/** Where the YAML stands beside the JSON. */
+/** The path of the YAML next to the JSON. */
 function yamlPath(path: string): string {
   return path.endsWith(".yaml") || path.endsWith(".yml") ? path : `${path.replace(/\.json$/, "")}.yaml`;
 }
@@ -188,7 +188,7 @@ function acceptedFormat(request: LocalRequest): DocumentFormat {
   return /\b(yaml|x-yaml)\b/.test(accept) && !/json/.test(accept) ? "yaml" : "json";
 }
 
-/** What the query asks for: a service, a package, or the list of services. @throws GatewayError */
+/** The requested document by the query: a service, a package, or the list of services. @throws GatewayError */
 function askedFor(query: string): string | typeof allServices | undefined {
   let asked: string | typeof allServices | undefined;
   const read = (name: string, value: string): void => {

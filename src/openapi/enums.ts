@@ -6,17 +6,17 @@ import { describeComment } from "./comment.js";
 const int32 = { type: "integer", format: "int32" };
 const open = { ...int32, minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
 
-/** What is read of an enum: names and numbers, those without a name as well unless the enum is closed. */
+/** The accepted values of an enum: names and numbers, those without a name as well unless the enum is closed. */
 export function readEnum(type: EnumType, { unknownFields }: JsonPolicy): JsonSchema {
   const names = type.values.map(({ name }) => name);
-  // What has no name is left out like an unknown field.
+  // Values without a name are left out like unknown fields.
   const byName =
     unknownFields === "ignore" ? { type: "string", examples: names } : { type: "string", enum: names };
   const byNumber = type.closed ? { enum: [...type.valuesByNumber.keys()] } : open;
   return { anyOf: [byName, byNumber], ...about(type) };
 }
 
-/** What is printed of an enum. */
+/** The printed values of an enum. */
 export function printedEnum(type: EnumType, { enums }: JsonPolicy): JsonSchema {
   if (enums === "number") return { ...int32, ...about(type) };
   const names = { type: "string", enum: type.values.map(({ name }) => name) };
@@ -24,7 +24,7 @@ export function printedEnum(type: EnumType, { enums }: JsonPolicy): JsonSchema {
   return type.closed ? { ...names, ...about(type) } : { anyOf: [names, int32], ...about(type) };
 }
 
-/** What a path or a query says of an enum; an unknown name is always refused there. */
+/** The values of an enum in a path or a query; an unknown name is always refused there. */
 export function enumText(type: EnumType): JsonSchema {
   const names = { type: "string", enum: type.values.map(({ name }) => name) };
   const byNumber = type.closed ? { enum: [...type.valuesByNumber.keys()] } : open;

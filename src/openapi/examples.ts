@@ -16,7 +16,7 @@ import { numberExample, textExample } from "./scalar-examples.js";
 import { type SharedName, sharedOfType } from "./scalars.js";
 import { constraint, type Direction, isAlwaysPrinted, isRequired, type SchemaPolicy } from "./schemas.js";
 
-/** Members of one example, those of its messages included. What is required comes beyond that. */
+/** Most optional members of one example, those of its messages included; required ones come beyond that. */
 const maxMembers = 20;
 /** Levels of messages. */
 const maxLevels = 3;
@@ -103,7 +103,7 @@ class ExampleMaker {
     if (above.length > depth || above.includes(type)) return noExample;
     if (reads && validate && messageRules(type).length > 0) return noExample;
     const object: Record<string, unknown> = {};
-    // What is elsewhere of a oneof is all of it.
+    // A oneof that is set elsewhere has no other member.
     const taken = new Set([...without].map(({ oneof }) => oneof));
     taken.delete(undefined);
     for (const field of type.fields) {
@@ -124,7 +124,7 @@ class ExampleMaker {
     return open ? noExample : object;
   }
 
-  /** What is printed of a field that is not set. */
+  /** The printed value of a field that is not set. */
   #unset(field: Field): unknown {
     if (field.map !== undefined) return {};
     return field.repeated ? [] : null;
@@ -158,7 +158,7 @@ class ExampleMaker {
       : number;
   }
 
-  /** The first value that says something. */
+  /** The first value that is not the unspecified one. */
   #enum(type: EnumType, numbers: unknown): unknown {
     if (type.fullName === NULL_VALUE) return null;
     const allowed = type.values.filter(({ number }) => !Array.isArray(numbers) || numbers.includes(number));

@@ -14,7 +14,7 @@ import type { ApiSource } from "./source.js";
 /** An Operation Object of OpenAPI. */
 export type Operation = { readonly [key: string]: unknown };
 
-/** What operations are made with. */
+/** The inputs of operations. */
 export interface OperationParts {
   readonly source: ApiSource;
   readonly schemas: Schemas;
@@ -24,7 +24,7 @@ export interface OperationParts {
 
 /**
  * @param id unique among all operations
- * @param names of the parameters in the path under which the operation stands
+ * @param names of the parameters in the path of the operation
  */
 export function rpcOperation(
   route: Route,

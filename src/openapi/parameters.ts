@@ -28,7 +28,7 @@ export interface Parameter {
 const maxParameters = 300;
 const maxLevels = 6;
 
-/** @param names of the parameters in the path under which the operation stands */
+/** @param names of the parameters in the path of the operation */
 export function pathParameters(
   route: Route,
   path: ApiPath,
@@ -77,11 +77,11 @@ export interface QueryParameters {
   readonly parameters: readonly Parameter[];
   /** The names of those of which at most one may be given, each list a oneof. */
   readonly rivals: readonly (readonly string[])[];
-  /** What the query takes beside them, for people; empty where it takes nothing. */
+  /** Other accepted parameters of the query, for people; empty where there are none. */
   readonly beside: readonly string[];
 }
 
-/** What the query may set: every field that neither path nor body does. */
+/** The parameters of the query: every field that neither path nor body sets. */
 export function queryParameters(route: Route, schemas: Schemas): QueryParameters {
   const { policy, rpc, variables, body } = route;
   const { json } = policy;
@@ -146,7 +146,7 @@ function parameter(name: string, field: Field, schema: JsonSchema): Parameter {
   };
 }
 
-/** What a path or a query may say of a field, with what the rules demand of it. */
+/** The schema of a field in a path or a query, with the constraints of the rules. */
 function ruledText(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonSchema {
   const text = textSchema(field, policy, schemas);
   const rules = policy.validate ? constraintOf(field) : undefined;
@@ -156,7 +156,7 @@ function ruledText(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonSc
   return { type: "array", items: { ...text, ...rules?.items }, ...keywords };
 }
 
-/** What a path or a query may say of a field that takes text, or of one element of it. */
+/** The schema of a field that takes text in a path or a query, or of one element of it. */
 function textSchema(field: Field, policy: SchemaPolicy, schemas: Schemas): JsonSchema {
   switch (field.kind) {
     case "int64":

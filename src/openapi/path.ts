@@ -63,7 +63,7 @@ function unused(wanted: string, used: Set<string>): string {
   return name;
 }
 
-/** What a variable takes, in the names of the path's parameters: `messages/{message}`. */
+/** The form of a variable, in the names of the path's parameters: `messages/{message}`. */
 export function variableText(
   { segments }: Template,
   { start, end }: TemplateVariable,

@@ -23,8 +23,8 @@ export class Responses {
 
   /**
    * All responses of an operation: the successes, the failures by HTTP status as the dialect sends it, and `default` for
-   * what else a backend may say.
-   * @param possible what can go wrong
+   * other errors of a backend.
+   * @param possible the failures that can occur
    * @param limited whether a rate limit holds
    */
   all(
@@ -111,7 +111,7 @@ export class Responses {
   }
 }
 
-/** What responses carry where a rate limit holds. */
+/** The headers of responses where a rate limit holds. */
 export const rateLimitHeaders = {
   RateLimit: header("What is left of each limit, and seconds until it is whole again."),
   "RateLimit-Policy": header("The limits: requests, and seconds that they are for."),

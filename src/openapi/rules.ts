@@ -2,16 +2,16 @@ import type { Field, MessageType, Oneof, OptionValue } from "../descriptors/mode
 import type { JsonSchema } from "../dialects/dialect.js";
 import { integersBetween } from "./integer-pattern.js";
 
-/** What the `buf.validate` rules of a field come to in JSON Schema. */
+/** The `buf.validate` rules of a field in JSON Schema. */
 export interface Constraint {
   /** Keywords beside those of the field's type. */
   readonly keywords: JsonSchema;
   /** Beside those of the type of an element, or of a map's value. */
   readonly items: JsonSchema;
   readonly keys: JsonSchema;
-  /** Whether the field must be given: it is required, or what it is when it is left out breaks a rule. */
+  /** Whether the field must be given: it is required, or its default breaks a rule. */
   readonly required: boolean;
-  /** Rules that JSON Schema cannot say, for people. */
+  /** Rules that JSON Schema cannot express, for people. */
   readonly unexpressed: readonly string[];
 }
 
@@ -230,7 +230,7 @@ function bounds(
   if (rules[most] !== undefined) keywords[maximum] = Number(rules[most]);
 }
 
-/** Values of 64 bits that no number holds exactly stand as texts alone. */
+/** Values of 64 bits that no number holds exactly are listed as texts alone. */
 function bothForms(values: readonly OptionValue[]): (string | number)[] {
   return values.flatMap(value => {
     const number = Number(value);
@@ -246,7 +246,7 @@ function plus(value: bigint | undefined, more: bigint): bigint | undefined {
   return value === undefined ? undefined : value + more;
 }
 
-/** RE2 and ECMAScript agree on what both can read, bar a few classes. */
+/** RE2 and ECMAScript agree on patterns that both can read, except a few classes. */
 function isPattern(text: string): boolean {
   if (/\(\?[a-zA-Z]|\\[AzQEpPC]|\[\[:|\(\?P</.test(text)) return false;
   try {
@@ -283,7 +283,7 @@ function asRules(value: OptionValue | undefined): Rules | undefined {
     : undefined;
 }
 
-/** What a field without presence has when it is left out; undefined where rules of it are not looked at here. */
+/** The value of a field without presence that is left out; undefined where its rules are not checked here. */
 function zeroOf(field: Field): unknown {
   if (field.map !== undefined) return {};
   if (field.repeated) return [];

@@ -17,7 +17,7 @@ const ofNames: readonly (readonly [name: RegExp, text: string])[] = [
   [/(^|_)(id|uid|key)$/, "42"],
 ];
 
-/** What patterns of the usual kinds take. */
+/** Texts that fit usual patterns. */
 const tries = [
   "text",
   "abc",
@@ -75,7 +75,7 @@ export function numberExample(isReal: boolean, keywords: JsonSchema): number | u
   );
 }
 
-/** Rules that leave a zero alone stand in the first of two branches. */
+/** Rules that exempt a zero are in the first of two branches. */
 function narrowed(keywords: JsonSchema): JsonSchema {
   return Array.isArray(keywords.anyOf) ? (keywords.anyOf[0] as JsonSchema) : keywords;
 }

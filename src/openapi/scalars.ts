@@ -17,7 +17,7 @@ const floatText = "-?(0|[1-9][0-9]{0,37})(\\.[0-9]+)?([eE]-[0-9]{1,2})?";
 
 const path = "[a-z][A-Za-z0-9]*(\\.[a-z][A-Za-z0-9]*)*";
 
-/** What several fields have in common that is too long to be repeated in each. */
+/** Schemas shared by several fields, too long to be repeated in each. */
 export const sharedSchemas = {
   ...integers,
   "json-double": {
@@ -77,12 +77,12 @@ const sharedOfKind: Readonly<Partial<Record<Field["kind"], SharedName>>> = {
   bytes: "json-bytes",
 };
 
-/** What is read of a scalar in a body; the name of what is shared, or a schema. */
+/** The accepted values of a scalar in a body; the name of a shared schema, or a schema. */
 export function readScalar(kind: ScalarKind): SharedName | JsonSchema {
   return sharedOfKind[kind] ?? { type: kind === "bool" ? "boolean" : "string" };
 }
 
-/** What is read and printed of the well-known types that have one text. */
+/** The accepted and printed values of the well-known types that have one text. */
 export function sharedOfType(fullName: string): SharedName | undefined {
   switch (fullName) {
     case TIMESTAMP:
@@ -96,7 +96,7 @@ export function sharedOfType(fullName: string): SharedName | undefined {
   }
 }
 
-/** What is printed of a scalar. */
+/** The printed values of a scalar. */
 export function printedScalar(kind: ScalarKind, int64: "string" | "number"): JsonSchema {
   switch (kind) {
     case "string":

@@ -28,7 +28,7 @@ import {
 /** Which way messages go: read from requests, or printed in responses. */
 export type Direction = "read" | "printed";
 
-/** What of a route decides how its messages look. */
+/** The options of a route on which the schemas of its messages depend. */
 export interface SchemaPolicy {
   readonly json: JsonPolicy;
   /** Whether the rules of messages are enforced. */
@@ -49,9 +49,9 @@ interface Waiting {
 }
 
 /**
- * The schemas of a document's messages, each once for a direction and the JSON options that matter for it. What is printed is
- * what the gateway sends; what is read is all that it accepts: both names of a field, numbers as texts, null for what is not
- * set.
+ * The schemas of a document's messages, each once for a direction and the JSON options that matter for it. Schemas of
+ * responses are those that the gateway sends; schemas of requests are all that it accepts: both names of a field,
+ * numbers as texts, null for unset fields.
  */
 export class Schemas {
   /** By name under `components/schemas`, as JSON; complete after `complete`. */
@@ -59,7 +59,7 @@ export class Schemas {
   readonly #written: (schema: JsonSchema) => string;
   readonly #use: TypeUse;
   readonly #waiting: Waiting[] = [];
-  /** The variants of each type, by what makes them differ. */
+  /** The variants of each type, by the options in which they differ. */
   readonly #variants = {
     read: new Map<MessageType | EnumType, Map<string, number>>(),
     printed: new Map<MessageType | EnumType, Map<string, number>>(),
@@ -164,7 +164,7 @@ export class Schemas {
     }
   }
 
-  /** One value with what the rules say of it. */
+  /** One value with the constraints of the rules. */
   #constrained(field: Field, direction: Direction, policy: SchemaPolicy, keywords: JsonSchema): JsonSchema {
     const { "x-numbers": numbers, ...others } = keywords;
     if (Array.isArray(numbers) && field.enum !== undefined) return someOfEnum(field.enum, numbers);
@@ -266,7 +266,7 @@ export class Schemas {
 
 const none: ReadonlySet<Field> = new Set();
 
-/** What of the options makes schemas differ. */
+/** The options in which schemas differ. */
 function variantKey(direction: Direction, { json, validate }: SchemaPolicy): string {
   const { names, unknownFields, enums, int64, emitDefaults } = json;
   const wrappers = [...(json.wrappers ?? [])].join();
@@ -283,7 +283,7 @@ function nullable(schema: JsonSchema): JsonSchema {
 
 const unconstrained: Constraint = { keywords: {}, items: {}, keys: {}, required: false, unexpressed: [] };
 
-/** What the rules demand of a field that is read. */
+/** The constraints of the rules on a field of a request. */
 export function constraint(
   field: Field,
   direction: Direction,

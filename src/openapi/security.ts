@@ -12,7 +12,7 @@ export class Security {
     this.#providers = providers;
   }
 
-  /** Alternatives, of which one must be met; none where everybody may call. */
+  /** Alternatives, of which one must be met; none where no authentication is required. */
   requirements(names: AuthNames): readonly Readonly<Record<string, readonly string[]>>[] {
     if (names === "none") return [];
     return names.flatMap(name => {

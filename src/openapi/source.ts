@@ -4,7 +4,7 @@ import type { RouteChecks } from "../bindings/conditions.js";
 import type { Route } from "../bindings/route.js";
 import type { UploadsConfig } from "../uploads/config.js";
 
-/** What documents are made of: what one listener serves by one generation. */
+/** The source of documents: the routes of one listener in one generation. */
 export interface ApiSource {
   readonly title: string;
   readonly routes: readonly Route[];

@@ -64,7 +64,7 @@ interface DocumentWriter {
   open(level: number, key: string): void;
   member(level: number, key: string, json: string): void;
   close(level: number): void;
-  /** What stands before all pieces. */
+  /** The text before all pieces. */
   head(members: readonly (readonly [key: string, json: string])[]): Buffer;
 }
 
@@ -126,7 +126,7 @@ class YamlWriter implements DocumentWriter {
   }
 }
 
-/** What follows `key:`. */
+/** The text after `key:`. */
 function yamlValue(value: unknown, level: number): string {
   const indent = "  ".repeat(level);
   if (Array.isArray(value) && value.length > 0)
@@ -141,7 +141,7 @@ function yamlValue(value: unknown, level: number): string {
   return ` ${typeof value === "string" ? yamlText(value) : JSON.stringify(value)}`;
 }
 
-/** What follows `-`: the first member of an object stands on the same line. */
+/** The text after `-`: the first member of an object is on the same line. */
 function yamlItem(value: unknown, level: number): string {
   const text = yamlValue(value, level);
   return text.startsWith("\n") ? ` ${text.trimStart()}` : text;
@@ -151,7 +151,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Texts that can stand without quotes, and are not taken for something else. */
+/** Texts that need no quotes, and are not read as another type. */
 const plain = /^[A-Za-z/$_][A-Za-z0-9_./$-]*( [A-Za-z0-9_./$-]+)*$/;
 const reserved = /^(true|false|null|yes|no|on|off|y|n)$/i;
 

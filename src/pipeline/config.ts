@@ -58,14 +58,14 @@ export const SecurityHeadersSchema = Type.Record(
 export type CorsConfig = Loaded<typeof CorsSchema>;
 export type SecurityHeadersConfig = Loaded<typeof SecurityHeadersSchema>;
 
-/** What the checks read. */
+/** The sections that the checks read. */
 type ResponseHeaderSections = DraftOf<
   Pick<BindingSections, "services"> & {
     http: { cors?: CorsConfig; security_headers: SecurityHeadersConfig };
   }
 >;
 
-/** Checks `http.cors` and `http.security_headers`, and that no backend's metadata says the same again. */
+/** Checks `http.cors` and `http.security_headers`, and that no backend's metadata has the same headers. */
 export function checkResponseHeaders(draft: ResponseHeaderSections, findings: Findings): void {
   checkOrigins(draft, findings);
   checkSecurityHeaders(draft, findings);

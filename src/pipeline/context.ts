@@ -7,7 +7,7 @@ import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
 import type { Span } from "../telemetry/tracing/span.js";
 
-/** What is known of one request while it is under way. Made and changed by the pipeline alone. */
+/** The state of one request while it is under way. Made and changed by the pipeline alone. */
 export interface RequestContext {
   request: InboundRequest;
   response: ResponseWriter;
@@ -39,16 +39,16 @@ export interface CalledEndpoint {
   address: string | undefined;
 }
 
-/** The context as everybody else sees it. */
+/** The context as all other code sees it. */
 export type ReadonlyContext = Readonly<RequestContext>;
 
 /** How a request ended. */
 export interface Outcome {
   /** As it was sent; 101 where the connection is a WebSocket by now. */
   readonly status: number;
-  /** Why it is an error; metrics and log count this one, whatever the dialect makes of the status. */
+  /** Why it is an error; metrics and log count this one, independent of the dialect's status. */
   readonly failure?: Failure;
-  /** What went wrong, for the log only. */
+  /** Details of the error, for the log only. */
   readonly detail?: string | undefined;
 }
 

@@ -6,7 +6,7 @@ import type { CallMetadata, Protocol } from "../protocols/protocol.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse, ReadonlyContext } from "./context.js";
 
-/** The response to a request that went wrong; what the client must not see goes into the log. */
+/** The response to a request that failed; details that the client must not see go into the log. */
 export function errorResponse(context: ReadonlyContext, error: unknown): HttpResponse {
   if (error instanceof GatewayError) {
     const detail = error.cause === undefined ? undefined : String(error.cause);
@@ -54,7 +54,7 @@ export function failureResponse(
 }
 
 /**
- * The same in the form of the protocol that the caller speaks.
+ * The same in the form of the caller's protocol.
  * @param metadata of the backend, as it came
  */
 export function protocolFailure(

@@ -11,7 +11,7 @@ import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { requestMetadata } from "./metadata.js";
 import { noteOrigin } from "./trace.js";
 
-/** What a pass-through prefix takes; the rarer methods of other specifications too. */
+/** The methods of a pass-through prefix; also rare ones of other specifications. */
 const allow: readonly string[] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 /**
@@ -30,7 +30,7 @@ export async function forward(
   const { request } = context;
   const { bodyLimit, websocket, forwarder, check, ownHeader } = binding;
   const { method, path, query, upgrade, cancellation } = request;
-  // A backend that is asked for the request it got would show what only it may know (RFC 9110 §9.3.8).
+  // A response to TRACE would show the client the headers that only the backend may see (RFC 9110 §9.3.8).
   if (method === "TRACE" || method === "CONNECT") {
     const message = `${method} is not forwarded`;
     throw gatewayError("METHOD_NOT_ALLOWED", message, [], { allow });
@@ -89,7 +89,7 @@ export function forwardingFailure({ request }: ReadonlyContext, error: Error): F
   return request.cancellation.cancelled ? clientLeft() : backendFailure(error);
 }
 
-/** The gateway's own headers in place of what the client claims; RPC backends get the same as metadata. */
+/** The gateway's own headers, which replace the client's; RPC backends get the same as metadata. */
 function ownHeaders(
   { request, guardResult, requestId, routes }: ReadonlyContext,
   trace: CallerMetadataEntries | undefined,
@@ -133,7 +133,7 @@ async function responseOf(
   return { status, headers: lines.filter(([name]) => name !== "content-length"), body: "" };
 }
 
-/** All but those that the gateway sends itself. What responses vary by adds up. */
+/** All but those that the gateway sends itself. `vary` values are merged. */
 function headerLines(
   headers: NodeJS.Dict<string | string[]>,
   own: HeaderList,
@@ -158,7 +158,7 @@ class RequestBody extends Readable {
     this.#reader = reader;
     this.#limit = limit;
     this.#received = received;
-    // Nobody else listens before it is sent, nor once the backend has answered.
+    // There is no other listener before it is sent, nor after the backend has responded.
     this.on("error", () => undefined);
   }
 

@@ -6,7 +6,7 @@ import { type InboundRequest, noBody } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import type { HttpResponse } from "./context.js";
 
-/** The routes at the host that a request asks for; undefined where nothing is served there. */
+/** The routes at the host of a request; undefined where nothing is served there. */
 export function routesAt(routes: BoundRoutes, header: HeaderReader): BoundRoutes | undefined {
   let found: BoundRoutes | undefined = routes;
   if (routes.hosts !== undefined) {
@@ -47,7 +47,7 @@ export function redirect(request: InboundRequest, routes: BoundRoutes, port: num
 
 const visible = /^[\x21-\x7e]*$/;
 
-/** As far as trusted proxies say so, the host that the client has asked them for. */
+/** The requested host, by trusted proxies where they name it. */
 function askedHost({ origins }: BoundRoutes, header: HeaderReader): string | undefined {
   const { trustedHops } = origins;
   const forwarded = trustedHops === 0 ? undefined : trustedHost(header("x-forwarded-host"), trustedHops);

@@ -9,7 +9,7 @@ import type { HttpResponse, Outcome } from "./context.js";
 import { readMessage } from "./protocol-call.js";
 import { RpcStream, type RpcStreamOptions, type StreamClient } from "./rpc-stream.js";
 
-/** What the pipeline does for a stream. */
+/** The part of the pipeline that a stream uses. */
 export interface HttpStreamHost {
   readonly request: InboundRequest;
   readonly response: ResponseWriter;
@@ -24,7 +24,7 @@ export interface HttpStreamHost {
   errorBody(failure: Failure): string;
   received(bytes: number): void;
   sent(bytes: number): void;
-  /** Writes a whole response, in place of a stream; the request is over then. */
+  /** Writes a whole response, instead of a stream; the request is over then. */
   respond(response: HttpResponse): void;
   /** The stream has been written to its end, or as far as its client took it. */
   finish(outcome: Outcome): void;
@@ -37,8 +37,8 @@ const messagesPerTurn = 256;
 
 /**
  * A streaming call over one HTTP request: messages of its body go to the backend, responses into the body of the
- * response. All parts that come in one turn of the event loop are written at once. Nothing of what it calls may throw
- * through it: a response that cannot be written ends as INTERNAL.
+ * response. All parts of one turn of the event loop are written at once. Errors of called code never propagate out of
+ * it: a response that cannot be written ends as INTERNAL.
  */
 export class HttpStream implements StreamClient {
   readonly rpc: RpcStream;
@@ -46,7 +46,7 @@ export class HttpStream implements StreamClient {
   readonly #binding: RpcBinding;
   /** Undefined until a body of messages is read. */
   #body: BodyReader | undefined;
-  /** What the piece that came last waits for; the body is paused meanwhile. */
+  /** Resolves when the last piece was processed; the body is paused meanwhile. */
   #waiting: Promise<void> | undefined;
   #emitted = 0;
   #backendReady: (() => void) | undefined;
@@ -56,7 +56,7 @@ export class HttpStream implements StreamClient {
   #headers: Metadata = noMetadata;
   /** The one response of a method whose responses do not stream. */
   #single: Uint8Array | undefined;
-  /** What is not written yet of the body: text, where all of it is, or parts. */
+  /** The unwritten part of the body: text, where all of it is, or parts. */
   #text = "";
   #parts: BodyPart[] = [];
   #collectedBytes = 0;

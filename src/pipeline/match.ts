@@ -17,7 +17,7 @@ export interface RouteMatch {
  */
 export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch | HttpResponse {
   const { method, path } = request;
-  // A preflight carries no credentials: it is answered before a route of the path for OPTIONS could ask for some.
+  // A preflight carries no credentials: it gets its response before a route for OPTIONS could require some.
   if (method === "OPTIONS" && request.header("access-control-request-method") !== undefined) {
     const preflight = preflightResponse(request, routes);
     if (preflight !== undefined) return preflight;
@@ -43,7 +43,7 @@ export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch 
 }
 
 /**
- * The route that a request for a WebSocket is for: one whose method streams, whatever the HTTP method of its rule, GET
+ * The route of a WebSocket upgrade: one whose method streams, with any HTTP method of its rule, GET
  * before others; else one whose method does not, which refuses it. Undefined where there is neither, and where the path
  * is not that of RPCs.
  */
@@ -66,7 +66,7 @@ export function matchSocket(router: BoundRoutes["router"], path: string): RouteM
   return refusing;
 }
 
-/** What a GET of that target becomes where it asks for a WebSocket, see `EngineOptions.upgrades`. */
+/** How a WebSocket upgrade to that target is served, see `EngineOptions.upgrades`. */
 export function upgradeOf(
   router: BoundRoutes["router"],
   target: string,
@@ -92,7 +92,7 @@ function servesRpc({ router }: BoundRoutes, method: string, path: string): boole
   return found.kind === "found" && found.value.kind === "rpc" && found.value.route.protocols.length > 0;
 }
 
-/** Whether a path is that of an RPC where no REST is spoken. */
+/** Whether a path is that of an RPC without REST. */
 function isRpcPath({ router }: BoundRoutes, path: string): boolean {
   return router.allowed(path).every(method => {
     const found = router.match(method, path);

@@ -30,8 +30,8 @@ export function callMetadata(context: ReadonlyContext, binding: RpcBinding): Met
 }
 
 /**
- * The metadata of a call: the gateway's own entries, what is known of the caller, and the declared request headers
- * that are none of these; cookies only where they count.
+ * The metadata of a call: the gateway's own entries, those of the caller's identity, and the declared request headers
+ * with other names; cookies only where they count.
  * @param trace the trace that it is part of; undefined: the client's
  * @throws GatewayError INVALID_HEADER for a `-bin` header that is not base64 or a value that metadata cannot carry
  */
@@ -128,8 +128,8 @@ interface Forwarded {
 }
 
 /**
- * `x-forwarded-*` as sent to the backend. With no trusted proxy in front, what a client claims is replaced by what the
- * socket says; with `trustedHops` of them, their entries are kept and the peer is added.
+ * `x-forwarded-*` as sent to the backend. Without a trusted proxy in front, the client's values are replaced by those
+ * of the socket; with `trustedHops` of them, their entries are kept and the peer is added.
  */
 function forwardedOf(request: InboundRequest, trustedHops: number): Forwarded {
   const proto = request.encrypted ? "https" : "http";

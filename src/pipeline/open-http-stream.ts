@@ -10,7 +10,7 @@ import { errorBody, longestStreamMs, type StreamServices, streamCall } from "./s
 import { clientTimeout } from "./timeout.js";
 
 /**
- * Opens a call that streams. Whatever ends it, the request is finished by `RequestEnd`.
+ * Opens a call that streams. `RequestEnd` finishes the request after any outcome.
  * @throws GatewayError where the head of the request is not acceptable
  */
 export function openHttpStream(

@@ -10,7 +10,7 @@ import { errorBody, longestStreamMs, type StreamServices, streamCall } from "./s
 import { clientTimeout } from "./timeout.js";
 
 /**
- * Refuses what can be refused of a WebSocket without knowing who asks.
+ * Refuses WebSockets that can be refused without knowing the caller.
  * @throws GatewayError WEBSOCKET_NOT_SUPPORTED, UPGRADE_REQUIRED, MALFORMED_REQUEST, ORIGIN_NOT_ALLOWED
  */
 export function requireSocket(
@@ -28,8 +28,8 @@ export function requireSocket(
 }
 
 /**
- * Makes the connection of a request a WebSocket and opens a call over it. Whatever can be refused before is refused as
- * an ordinary response: path, query, headers, and the message where it is made of these alone.
+ * Makes the connection of a request a WebSocket and opens a call over it. Earlier refusals are ordinary
+ * responses: for path, query, headers, and the message where it is made of these alone.
  * @throws and rejects with GatewayError, TranscodeError
  */
 export async function openSocketStream(

@@ -38,7 +38,7 @@ import { callTrace } from "./trace.js";
 import { checkMessage, decodeResult, encodeRequest } from "./transcode.js";
 
 export interface PipelineOptions extends RequestEndOptions {
-  /** What new requests are served by; a request keeps what it began with. */
+  /** The routes of new requests; a request keeps those that it began with. */
   routes(): BoundRoutes;
   /** Milliseconds for a client to send its request. */
   readonly requestTimeoutMs: number;
@@ -58,7 +58,7 @@ export interface PipelineOptions extends RequestEndOptions {
  *     respond     the result, or a failure, becomes an HTTP response and is written  transcode.ts, failure-response.ts, request-end.ts
  *     record      metrics and one log line                                           request-end.ts, record.ts
  *
- * Routes of the gateway itself and pass-through prefixes (forward.ts) take the place of transcode and call. Each step
+ * Routes of the gateway itself and pass-through prefixes (forward.ts) replace transcode and call. Each step
  * returns a value or throws; the context is made and changed here alone. The steps are callbacks, not async functions:
  * a request that need not wait has no promise.
  */
@@ -85,7 +85,7 @@ export class Pipeline {
     return routes && upgradeOf(routes.router, target);
   }
 
-  /** Whether sockets of rooms are served at the host that is asked for. */
+  /** Whether sockets of rooms are served at the requested host. */
   servesSockets(header: HeaderReader): boolean {
     return routesAt(this.#options.routes(), header)?.sockets === true;
   }
@@ -123,7 +123,7 @@ export class Pipeline {
     this.#whenReady(context, result);
   }
 
-  /** @throws and rejects with whatever went wrong, as all further steps do */
+  /** @throws and rejects with the error of any later step */
   #match(context: RequestContext): MaybeLater {
     const { request } = context;
     requireHost(request.header("host"));
@@ -140,7 +140,7 @@ export class Pipeline {
       context.protocol = protocolOn(binding, request);
       if (context.protocol === undefined && !binding.route.rest) return unreadable(context, binding);
     }
-    // Connect and gRPC say themselves how messages are compressed.
+    // Connect and gRPC compress messages by their own headers.
     if (routes.compression !== undefined && binding.kind !== "pass-through" && context.protocol === undefined)
       context.request = expandedRequest(request, routes.compression);
     if (request.upgrade !== undefined && binding.kind === "rpc") requireSocket(request, binding, routes);
@@ -286,7 +286,7 @@ export class Pipeline {
     });
   }
 
-  /** A route that the gateway answers itself. */
+  /** A route that the gateway serves itself. */
   async #handleLocally(
     context: RequestContext,
     binding: LocalBinding,

@@ -37,7 +37,7 @@ export const ProxySchema = Type.Array(
 
 export type ProxyConfig = Loaded<typeof ProxySchema>;
 
-/** What the check reads. */
+/** The sections that the check reads. */
 type ProxySections = DraftOf<
   Pick<BindingSections, "services" | "upstreams" | "auth" | "rate_limits"> & {
     listeners: { http: HttpListenersConfig };

@@ -14,7 +14,7 @@ export interface Records {
   readonly accessLog: AccessLog;
 }
 
-/** Counts a request and writes its log line, both with the real outcome, whatever the dialect of its errors. */
+/** Counts a request and writes its log line, both with the real outcome, in any dialect. */
 export function record(
   { metrics, accessLog }: Records,
   context: ReadonlyContext,
@@ -31,7 +31,7 @@ export function record(
   if (context.streamed) {
     routeMetrics(metrics, request.method, binding).count(status, code, label);
   } else if (status !== 101) {
-    // How long a WebSocket lives is no latency.
+    // The lifetime of a WebSocket is no latency.
     routeMetrics(metrics, request.method, binding).observe(
       status,
       code,

@@ -11,7 +11,7 @@ export interface RequestEndOptions extends Records {
   draining(): boolean;
 }
 
-/** The end of a request: its response is written, it is recorded, and what it held is released. */
+/** The end of a request: its response is written, it is recorded, and its resources are released. */
 export class RequestEnd {
   readonly #options: RequestEndOptions;
 
@@ -62,7 +62,7 @@ export class RequestEnd {
   }
 }
 
-/** Adds what every response carries: the request's id, CORS, configured headers, and what the guard says. */
+/** Adds the headers of every response: the request's id, CORS, configured headers, and those of the guard. */
 export function ownHeaders(
   { request, routes, requestId, guardResult, protocol }: RequestContext,
   headers: (readonly [string, string])[],

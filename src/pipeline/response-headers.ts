@@ -5,17 +5,17 @@ import type { CorsConfig, SecurityHeadersConfig } from "./config.js";
 /** Which pages may read responses (Fetch standard, section 3.2), decided on header values alone. */
 export interface Cors {
   /**
-   * What every response carries, whatever its status: a page can read only the errors that its origin may read.
+   * The headers of every response, of any status: a page can read only the errors that its origin may read.
    * @param origin the Origin header
    * @param rpc whether it is in the form of another protocol than REST
    */
   headers(origin: string | undefined, rpc?: boolean): HeaderList;
   /**
-   * What the response to a preflight carries besides. It is sent with 204 before the guard, since a preflight has no
+   * The further headers of the response to a preflight. It is sent with 204 before the guard, since a preflight has no
    * credentials. Undefined if the request is not a preflight, its origin is not allowed, or the path has no route.
    * @param requestMethod the Access-Control-Request-Method header of an OPTIONS request
    * @param allow the methods that the path has routes for, `*` for any
-   * @param rpc whether other protocols than REST may be spoken there
+   * @param rpc whether other protocols than REST may be used there
    */
   preflight(
     origin: string | undefined,
@@ -25,7 +25,7 @@ export interface Cors {
   ): HeaderList | undefined;
 }
 
-/** What pages need of Connect and gRPC-Web, beside what is configured. */
+/** The request headers that pages need for Connect and gRPC-Web, beside the configured ones. */
 const rpcRequestHeaders = [
   "connect-accept-encoding",
   "connect-content-encoding",
@@ -116,7 +116,7 @@ function headersByOrigin({ origins, credentials, expose_headers }: CorsConfig): 
 
 const token = /^[A-Z-]{1,32}$/;
 
-/** HEAD follows GET; a path that takes any method takes the one that is asked for. */
+/** HEAD follows GET; a path for any method allows the requested one. */
 function allowedMethods(allow: readonly string[], requestMethod: string): string[] {
   const all = new Set(allow);
   if (all.delete("*") && token.test(requestMethod)) all.add(requestMethod);
@@ -124,7 +124,7 @@ function allowedMethods(allow: readonly string[], requestMethod: string): string
   return [...all].sort();
 }
 
-/** What a response carries for the safety of browsers, by whether its connection is encrypted. */
+/** The security headers for browsers, by whether the connection is encrypted. */
 export type SecurityHeaders = (encrypted: boolean) => HeaderList;
 
 const defaults = { "x-content-type-options": "nosniff" } as const;
@@ -132,7 +132,7 @@ const defaults = { "x-content-type-options": "nosniff" } as const;
 /** Only over TLS may it be sent (RFC 6797 §7.2). */
 const transportSecurity = "strict-transport-security";
 
-/** The defaults and what is configured over them; an empty value leaves a header out. */
+/** The defaults, overridden by the configuration; an empty value leaves a header out. */
 export function securityHeaders(configured: SecurityHeadersConfig): SecurityHeaders {
   const values = new Map<string, string>(Object.entries(defaults));
   for (const [name, value] of Object.entries(configured)) values.set(name.toLowerCase(), value);

@@ -16,7 +16,7 @@ import {
   statusDetail,
 } from "../upstream/channel.js";
 
-/** The client's side of a streaming call, whatever carries it. Must not throw. */
+/** The client's side of a streaming call, over any carrier. Must not throw. */
 export interface StreamClient {
   /** Initial metadata of the backend; at most once, before any message. */
   headers(metadata: Metadata): void;
@@ -32,7 +32,7 @@ export interface RpcStreamOptions {
   readonly binding: RpcBinding;
   /** `/package.Service/Method` */
   readonly path: string;
-  /** What the caller says of encodings, where nothing reads the messages. */
+  /** The encodings of the caller, where the messages are not read. */
   readonly passed: PassedEncodings | undefined;
   readonly metadata: Metadata;
   /** Milliseconds; undefined: no deadline. */
@@ -40,7 +40,7 @@ export interface RpcStreamOptions {
   /** Of the client: it has left. */
   readonly cancellation: Cancellation;
   readonly trace: CallTrace | undefined;
-  /** What policies and rules say of one request message. @throws GatewayError */
+  /** Checks one request message by policies and rules. @throws GatewayError */
   check(message: Uint8Array): void;
   readonly metrics: RouteStreams;
 }
@@ -140,7 +140,7 @@ export class RpcStream {
     this.#call.cancel();
   }
 
-  /** The same with an error: what is no failure of the client is INTERNAL. */
+  /** The same with an error: one that is no failure of the client is INTERNAL. */
   abortWith(error: unknown): void {
     if (error instanceof GatewayError) this.abort(error.failure);
     else if (error instanceof TranscodeError) this.abort(requestFailure(error));

@@ -8,7 +8,7 @@ import { codeName } from "../status/code.js";
 import { type Failure, gatewayError, gatewayFailure } from "../status/failure.js";
 import { RpcStream, type RpcStreamOptions, type StreamClient } from "./rpc-stream.js";
 
-/** What the pipeline does for a socket. */
+/** The part of the pipeline that a socket uses. */
 export interface SocketStreamHost {
   /** Values of the template's variables, raw, and the query: they are in the first message. */
   readonly variables: readonly string[];
@@ -53,7 +53,7 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   #begun = false;
   /** The client sends no more. */
   #ended = false;
-  /** The backend takes nothing now, or a message is being encoded: what comes is kept as it is. */
+  /** The backend takes nothing now, or a message is being encoded: further frames are kept unread. */
   #waiting = false;
   /** A large message is being encoded. */
   #encoding = false;
@@ -62,7 +62,7 @@ export class SocketStream implements StreamClient, ClientSocketListener {
   /** The client has to read before more is sent. */
   #behind = false;
   #firstTimer: NodeJS.Timeout | undefined;
-  /** A large response is being printed; what ends the call meanwhile waits. */
+  /** A large response is being printed; the end of the call waits for it. */
   #printing = false;
   #ending: (() => void) | undefined;
 
@@ -92,7 +92,7 @@ export class SocketStream implements StreamClient, ClientSocketListener {
     }
   }
 
-  // What the client does.
+  // Events of the client.
 
   received(data: Buffer, isBinary: boolean): void {
     if (this.rpc.over) return;
@@ -208,7 +208,7 @@ export class SocketStream implements StreamClient, ClientSocketListener {
     this.rpc.abort(gatewayFailure("CLIENT_CLOSED", "the client closed its socket"), `close code ${code}`);
   }
 
-  // What the backend does.
+  // Events of the backend.
 
   /** The response to the handshake is out by then. */
   headers(): void {}

@@ -11,7 +11,7 @@ import type { RpcStreamOptions } from "./rpc-stream.js";
 import { callTrace } from "./trace.js";
 import { checkMessage } from "./transcode.js";
 
-/** What the pipeline does for all streams. */
+/** The parts of the pipeline that all streams use. */
 export interface StreamServices {
   readonly metrics: StreamMetrics;
   readonly streams: OpenStreams;
@@ -21,13 +21,13 @@ export interface StreamServices {
   readonly end: RequestEnd;
 }
 
-/** Milliseconds that a stream of a method may live by the configuration. */
+/** Most milliseconds of a stream of a method by the configuration. */
 export function longestStreamMs({ route }: RpcBinding): number {
   return route.policy.streamTimeout ?? Number.POSITIVE_INFINITY;
 }
 
 /**
- * The call of a stream, the same whatever carries it.
+ * The call of a stream, the same over any carrier.
  * @param timeoutMs infinite where there is no deadline
  * @throws GatewayError STREAMING_NOT_SUPPORTED, INVALID_HEADER, CREDENTIALS_INVALID
  */
@@ -73,7 +73,7 @@ function encodingHeader(request: InboundRequest, name: string): string | undefin
   throw gatewayError("INVALID_HEADER", `header "${name}" must be at most 256 characters of printable ASCII`);
 }
 
-/** The body of an error in the dialect of the binding, for what ends a stream in band. */
+/** The body of an error in the dialect of the binding, for streams that end in band. */
 export function errorBody(
   { request, routes, requestId }: ReadonlyContext,
   { dialect }: RpcBinding,

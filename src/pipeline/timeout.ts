@@ -14,7 +14,7 @@ function parseRequestTimeout(text: string): number | undefined {
 }
 
 /**
- * Milliseconds that a call may take: what the client asks for by `grpc-timeout` or `x-request-timeout`, and never
+ * Milliseconds that a call may take: the client's `grpc-timeout` or `x-request-timeout`, and never
  * more than the route allows.
  * @throws GatewayError INVALID_TIMEOUT
  */

@@ -40,7 +40,7 @@ export function endServerSpan(
   span.end();
 }
 
-/** The attempts of a request's call, each with a span of its own; undefined where nobody wants to know of them. */
+/** The attempts of a request's call, each with its own span; undefined where neither traces nor the log need them. */
 export function callTrace({ span, endpoint }: ReadonlyContext, binding: RpcBinding): CallTrace | undefined {
   const { rpc, upstream } = binding.route;
   const spans = attemptsOf(span, rpc.path, upstream);

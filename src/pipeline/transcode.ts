@@ -11,7 +11,7 @@ import type { HttpResponse, ReadonlyContext } from "./context.js";
 import { failureResponse } from "./failure-response.js";
 
 /**
- * What the rules and the policies on fields say of one request message.
+ * Checks one request message by the rules and the policies on fields.
  * @throws GatewayError VALIDATION_FAILED, POLICY_DENIED
  */
 export function checkMessage(

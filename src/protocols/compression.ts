@@ -24,7 +24,7 @@ export function encodingOf(value: string | undefined, header: string, accepted: 
 /**
  * Whether responses are compressed: only for a client that compresses its requests and accepts gzip, since compressing
  * costs more than the call.
- * @param accepts the header by which the client says so
+ * @param accepts the header by which the client accepts gzip
  */
 export function compresses(request: MessageEncoding, accepts: string | undefined): boolean {
   return request === "gzip" && accepts !== undefined && /(?:^|[,\s])gzip(?:[,;\s]|$)/.test(accepts);

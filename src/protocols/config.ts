@@ -61,7 +61,7 @@ export const GrpcSchema = mapping(
 
 export type GrpcConfig = Loaded<typeof GrpcSchema>;
 
-/** What the check reads. */
+/** The sections that the check reads. */
 type GrpcSections = DraftOf<
   Pick<BindingSections, "auth" | "rate_limits" | "upstreams"> & {
     listeners: { http: HttpListenersConfig };

@@ -4,7 +4,7 @@ import { gatewayError } from "../status/failure.js";
 /** Bytes before each message: flags and the length, big-endian (gRPC over HTTP/2, Length-Prefixed-Message). */
 const headSize = 5;
 
-/** Bytes that are made room for before any came: what a client only announces costs no memory. */
+/** Bytes reserved before any have come: a length that a client only announces costs no memory. */
 const firstRoom = 64 * 1024;
 
 /** A message behind its head. */
@@ -20,11 +20,11 @@ export function envelope(flags: number, message: Uint8Array): Buffer {
 export class EnvelopeReader {
   readonly #limit: number;
   #chunk: Buffer = Buffer.alloc(0);
-  /** What of the piece was read. */
+  /** Bytes of the piece that were read. */
   #at = 0;
   readonly #head = Buffer.alloc(headSize);
   #headSize = 0;
-  /** What has come of the envelope whose head is complete; undefined before. */
+  /** The received part of the envelope whose head is complete; undefined before. */
   #partial: Buffer | undefined;
   #size = 0;
   #received = 0;
@@ -44,7 +44,7 @@ export class EnvelopeReader {
 
   /**
    * The next envelope without its head, perhaps a part of the piece; undefined where more of it has to come.
-   * @throws GatewayError BODY_TOO_LARGE as soon as the head of an envelope says so
+   * @throws GatewayError BODY_TOO_LARGE as soon as the head of an envelope exceeds the limit
    */
   next(): Buffer | undefined {
     const chunk = this.#chunk;

@@ -7,7 +7,7 @@ import { base64 } from "./metadata.js";
 type Fields = [name: string, value: string][];
 
 /**
- * How a call has failed, as trailers say it: `grpc-status` and what belongs to it.
+ * The failure of a call in trailers: `grpc-status` and the fields that belong to it.
  * @param trailers of the backend, whose `grpc-status-details-bin` is passed on as it is
  */
 export function failureFields(failure: Failure, trailers: Metadata): Fields {
@@ -31,8 +31,8 @@ export function rpcCode({ reason, code }: Failure): number {
 }
 
 /**
- * What gRPC itself defines: its clients know the code and expect no details, since libraries that serve gRPC send none
- * (the conformance suite of Connect checks it).
+ * Failures that gRPC itself defines: its clients know the code and expect no details, since libraries that serve gRPC
+ * send none (the conformance suite of Connect checks it).
  */
 const definedByProtocol: ReadonlySet<string> = new Set([
   "BODY_TOO_LARGE",
@@ -58,7 +58,7 @@ export function failureDetails({ origin, reason, details }: Failure): readonly A
     : details;
 }
 
-/** What a client has to do or know beside the code: `retry-after`, `www-authenticate`, `ratelimit`. */
+/** Headers for the client beside the code: `retry-after`, `www-authenticate`, `ratelimit`. */
 export function failureHeaders({ retryAfter, allow, headers }: Failure): Fields {
   const fields: Fields = headers.map(([name, value]) => [name, value]);
   if (retryAfter !== undefined) fields.push(["retry-after", String(retryAfter)]);
@@ -77,7 +77,7 @@ function ownDetails(failure: Failure, code: number): Uint8Array | undefined {
   return details.length === 0 ? undefined : encodeStatus({ code, message: failure.message, details });
 }
 
-/** 200, except where what was sent is no call of gRPC at all. */
+/** 200, except where the request is no call of gRPC at all. */
 export function grpcStatusOf({ reason, httpStatus }: Failure): number {
   return reason === "UNSUPPORTED_MEDIA_TYPE" || reason === "UNSUPPORTED_VERSION" ? httpStatus : 200;
 }

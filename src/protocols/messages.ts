@@ -6,13 +6,13 @@ import { decompress, type MessageEncoding, worthCompressing } from "./compressio
 import { EnvelopeReader, envelope } from "./envelope.js";
 import type { EmitMessage, MessageReader } from "./protocol.js";
 
-/** What a protocol makes of the bytes of one message, decompressed, before the backend gets them. */
+/** Converts the decompressed bytes of one message before they go to the backend. */
 export type Transform = (message: Buffer) => Uint8Array | Promise<Uint8Array>;
 
 /** Flag of an envelope whose message is compressed. */
 const compressedFlag = 1;
 
-/** What the backend gets of an envelope. @throws GatewayError, or rejects with it */
+/** Converts an envelope to the message for the backend. @throws GatewayError, or rejects with it */
 type ReadEnvelope = (flags: number, bytes: Buffer) => Uint8Array | Promise<Uint8Array>;
 
 /** Reads messages in envelopes, one after the other. */
@@ -75,7 +75,7 @@ function requireMessageFlags(flags: number): void {
     throw gatewayError("MALFORMED_ENVELOPE", `a message has the flags ${flags}; expected 0 or 1`);
 }
 
-/** gRPC asks for the code INTERNAL there (compression.md), and Connect does as gRPC. */
+/** gRPC requires the code INTERNAL there (compression.md), and Connect does as gRPC. */
 function unexpectedCompression(): Error {
   return gatewayError(
     "UNEXPECTED_COMPRESSION",
@@ -83,7 +83,7 @@ function unexpectedCompression(): Error {
   );
 }
 
-/** A message of a response in its envelope. @param mayCompress whether the head of the response says that it may */
+/** A message of a response in its envelope. @param mayCompress whether the head of the response allows compression */
 export function messageEnvelope(message: Uint8Array, mayCompress: boolean): Buffer | Promise<Buffer> {
   if (!mayCompress || !worthCompressing(message)) return envelope(0, message);
   const bytes = compress(message);

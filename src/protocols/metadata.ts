@@ -4,7 +4,7 @@ import { isHeaderValue } from "../server/response-writer.js";
 import type { Metadata } from "../upstream/channel.js";
 import type { CallMetadata } from "./protocol.js";
 
-/** Binary values in header fields, whatever the protocol: base64 without padding, as gRPC and Connect ask for. */
+/** Binary values in header fields, in any protocol: base64 without padding, as gRPC and Connect require. */
 export function base64(bytes: Uint8Array): string {
   const text = asBuffer(bytes).toString("base64");
   const padding = text.indexOf("=");
@@ -17,7 +17,7 @@ const statusDetails = "grpc-status-details-bin";
 /**
  * Adds metadata to header fields.
  * @param prefix put before each name
- * @param names what may pass; left out, all but the status of the call
+ * @param names the names that may pass; left out, all but the status of the call
  */
 export function addMetadata(
   fields: [string, string][],

@@ -5,10 +5,10 @@ import type { HeaderList } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
 import type { Metadata } from "../upstream/channel.js";
 
-/** How a caller speaks RPC over HTTP. One value for each protocol, without state. */
+/** A protocol for RPC over HTTP. One value for each, without state. */
 export interface Protocol {
   readonly name: ProtocolName;
-  /** Whether a request speaks it, by its method and headers alone. */
+  /** Whether a request uses it, by its method and headers alone. */
   accepts(request: InboundRequest): boolean;
   /**
    * Begins one call.
@@ -61,7 +61,7 @@ export interface MessageReader {
   end(emit: EmitMessage): void | Promise<void>;
 }
 
-/** Writes the responses of one call. What its methods throw ends the response as INTERNAL. */
+/** Writes the responses of one call. If its methods throw, the response ends as INTERNAL. */
 export interface ResponseFormat {
   /** The response to a call of a unary method, when it has ended OK. */
   whole(message: Uint8Array, metadata: CallMetadata): ProtocolResponse | Promise<ProtocolResponse>;
@@ -73,14 +73,14 @@ export interface ResponseFormat {
    * @param first undefined where the head is needed before there is a message, or the stream has none
    */
   head(headers: Metadata, first: Uint8Array | undefined): StreamHead;
-  /** What stands before the first message of a stream; sent with the head. */
+  /** The bytes before the first message of a stream; sent with the head. */
   readonly prefix?: BodyPart;
-  /** What one message of a stream is in the body. */
+  /** The part of the body for one message of a stream. */
   message(message: Uint8Array): BodyPart | Promise<BodyPart>;
   /** The end of a stream that ended OK. */
   end(trailers: Metadata): StreamEnd;
   /**
-   * The end of a stream that fails behind its head; undefined where the body cannot say so, and is cut off.
+   * The end of a stream that fails after its head; undefined where the body cannot carry it, and is cut off.
    * @param body the error in the dialect of the binding, JSON text
    */
   fail(failure: Failure, trailers: Metadata, body: () => string): StreamEnd | undefined;

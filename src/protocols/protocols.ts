@@ -9,7 +9,7 @@ import type { Protocol } from "./protocol.js";
 
 const protocols: readonly Protocol[] = [grpc, grpcWeb, connect];
 
-/** The protocol that a request speaks beyond doubt, whatever its path; undefined for REST and for nothing known. */
+/** The protocol that a request certainly uses, on any path; undefined for REST and for unknown ones. */
 export function spokenProtocol(request: InboundRequest): Protocol | undefined {
   for (const protocol of protocols) if (protocol.accepts(request)) return protocol;
   return undefined;

@@ -16,7 +16,7 @@ export function responseHeaders(
 }
 
 /**
- * What the backend has chosen by metadata as the status of a success; undefined unless it is one.
+ * The HTTP status of a success that the backend has set by metadata; undefined unless it is a valid one.
  * @param sources in which the name is looked up, in order
  */
 export function successStatus(name: string, sources: readonly Metadata[]): number | undefined {

@@ -11,7 +11,7 @@ import type {
   StreamHead,
 } from "./protocol.js";
 
-/** What responses of one call have in common in all protocols but REST. */
+/** Common to the responses of one call in all protocols but REST. */
 export interface FormatOptions {
   readonly contentType: string;
   /** Metadata that may pass. */
@@ -32,7 +32,7 @@ export abstract class RpcFormat implements ResponseFormat {
     this.compress = compress;
   }
 
-  /** The header that says that messages are compressed; undefined where it is not known before them. */
+  /** The header that announces compressed messages; undefined where it is not known before them. */
   protected abstract readonly encodingHeader: string | undefined;
 
   head(headers: Metadata): StreamHead {

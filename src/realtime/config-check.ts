@@ -139,7 +139,7 @@ function checkRoom(
       findings.error(at("events"), `expected events of realtime.events, which has no ${event}`);
 }
 
-/** What would wait for rooms that never come. */
+/** Reports settings without effect where there are no rooms. */
 function checkWithoutRooms({ realtime, livekit }: DraftOf<RealtimeSections>, findings: Findings): void {
   const without = (path: Path, what: string): void =>
     findings.error(path, `there are no rooms, only calls; expected no ${what}, or rooms: true`);
@@ -161,7 +161,7 @@ function checkBackpressure({ realtime }: DraftOf<RealtimeSections>, findings: Fi
   findings.error(["realtime", "backpressure", "max"], `${expected}, found ${sizeText(max)}`);
 }
 
-/** Rooms and sockets must not be everybody's who can reach the port. */
+/** Rooms and sockets must not be open to all clients that can reach the port. */
 function checkApi({ realtime }: DraftOf<RealtimeSections>, findings: Findings): void {
   const api = realtime?.api;
   if (api === undefined) return;
@@ -192,7 +192,7 @@ function checkListener({ listeners, realtime }: DraftOf<RealtimeSections>, findi
   checkListenerTls(["listeners", "realtime", "tls"], listener.tls, findings);
 }
 
-/** As browsers write it (RFC 6454 section 6.1): what does not compare equal would never match. */
+/** The form in which browsers send it (RFC 6454 section 6.1): any other would never match. */
 function checkOrigin(at: readonly (string | number)[], origin: string | undefined, findings: Findings): void {
   if (origin === undefined || origin === "*") return;
   const url = URL.canParse(origin) ? new URL(origin) : undefined;

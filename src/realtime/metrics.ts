@@ -9,7 +9,7 @@ import {
 import { frameTypes } from "./chat/frame-reader.js";
 import { countedCodes } from "./chat/frames.js";
 
-/** What the gauges are made of at each scrape. */
+/** The values of the gauges at each scrape. */
 export interface RealtimeCensus {
   readonly connections: number;
   readonly rooms: number;
@@ -20,7 +20,7 @@ export interface RealtimeCensus {
   readonly historyBytes: number;
 }
 
-/** What became of a request for a WebSocket. */
+/** The result of a WebSocket upgrade. */
 export const upgradeResults = [
   "accepted",
   "malformed",

@@ -28,15 +28,15 @@ import type { SessionRule } from "./rooms/session-classes.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
 import type { FrameRate } from "./rooms/socket.js";
 
-/** What a reload of the configuration can change while sockets stay open. */
+/** The settings that a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {
   /** Which pages may open a socket, and whose cookies count. */
   readonly origins: RequestOrigins;
-  /** Undefined: every client may connect, and is who it claims to be. */
+  /** Undefined: every client may connect, and its claimed name counts. */
   readonly authenticator: Authenticator | undefined;
-  /** Those that need not know who asks are decided before it is known. */
+  /** Those independent of the identity are checked before authentication. */
   readonly limiters: readonly Limiter[];
-  /** What policies demand of a client that opens a socket. */
+  /** The policies for a client that opens a socket. */
   readonly authorizer?: Authorizer | undefined;
   /** Where sockets are opened, for the policies on that route. Default: /ws. */
   readonly path?: string;
@@ -46,7 +46,7 @@ export interface RealtimeSettings {
   readonly kinds?: RoomKinds;
   readonly sessions?: readonly SessionRule[];
   readonly roomPolicy: RoomAuthorizer | undefined;
-  /** What verifies tokens for rooms; left out, no room takes any. */
+  /** The verifiers of tokens for rooms; left out, no room takes any. */
   readonly roomTokens?: RoomTokenProviders;
   readonly bridge: Bridge | undefined;
   /** Sockets that are refused are opened and closed with a code, which a page can read. Default false. */
@@ -83,7 +83,7 @@ const tickIntervalMs = 1000;
 /** Rooms and sockets, apart from the listeners that sockets come in by. */
 export class Realtime {
   readonly #hub: LocalHub;
-  /** What servers may do. */
+  /** The operations of servers. */
   readonly hub: Hub;
   readonly chat: Chat;
   readonly metrics: RealtimeMetrics;
@@ -116,7 +116,7 @@ export class Realtime {
     metrics.censusFrom(() => this.census());
   }
 
-  /** What there is now. */
+  /** The current counts. */
   census(): RealtimeCensus {
     return {
       connections: this.#hub.open.size,
@@ -141,17 +141,17 @@ export class Realtime {
     return this.#settings;
   }
 
-  /** What every upgrade must pass. */
+  /** The guard of every upgrade. */
   get guard(): Guard {
     return this.#guard;
   }
 
-  /** What every message by REST must pass. */
+  /** The rate limit of messages by REST. */
   get sendRate(): SendRate {
     return this.#sendRate;
   }
 
-  /** Holds for what happens from now on; sockets stay open. */
+  /** Takes effect for later events; sockets stay open. */
   set settings(settings: RealtimeSettings) {
     this.#settings = settings;
     this.#guard = guardOf(settings);
@@ -166,7 +166,7 @@ export class Realtime {
     return this.#draining;
   }
 
-  /** The sockets of a listener are reached by what is published from now on. */
+  /** The sockets of a listener get the messages published from now on. */
   attach(publisher: Publisher): void {
     this.#hub.fanOut.attach(publisher);
   }
@@ -209,7 +209,7 @@ export class Realtime {
     }
   }
 
-  /** Everybody else believes that the sockets of this node are gone: they come again, as whatever they are then. */
+  /** Other nodes have announced the end of this node's sessions: its sockets are closed, so that clients reconnect. */
   #buried(): void {
     this.logger?.warn(
       { sockets: this.#hub.open.size },
@@ -282,7 +282,7 @@ function chatOptions(settings: RealtimeSettings) {
 
 const keyOf = callerKey({ kind: "subject" });
 
-/** Bounds what is sent by REST as a socket bounds its frames: for each subject, or address of those without a name. */
+/** Limits messages by REST as a socket limits its frames: for each subject, or address of callers without a subject. */
 class SendRate {
   readonly #rate: FrameRate;
   readonly #bucket: BucketRate;
@@ -307,7 +307,7 @@ class SendRate {
   }
 }
 
-/** What each socket needs, from the request for it to its end: as many as may be open at once. */
+/** The permits of sockets, from the request to the end of each: as many as may be open at once. */
 class SocketPermits {
   readonly #borrower: Borrower | undefined;
   #max = 0;

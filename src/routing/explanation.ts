@@ -6,14 +6,14 @@ import type { TrieEntry } from "./trie.js";
 /** Most candidates of an explanation. */
 export const maxCandidates = 10;
 
-/** What became of one route when a request was matched. */
+/** The result for one route when a request was matched. */
 export interface Candidate<T> {
   readonly method: string;
   readonly template: Template;
   readonly value: T;
-  /** `found`: the winner. `lost`: matches, but another one won. The others name what does not fit. */
+  /** `found`: the winner. `lost`: matches, but another one won. The others name the part that does not fit. */
   readonly outcome: "found" | "lost" | "method" | "verb" | "path";
-  /** For people: what was expected and found. Segments count from 1. */
+  /** For people: the expected and the found text. Segments count from 1. */
   readonly reason: string;
   /** Leading segments of the template that fit. */
   readonly matched: number;
@@ -30,7 +30,7 @@ type Comparison = Pick<Candidate<unknown>, "reason" | "matched"> & {
   readonly outcome: "fits" | "verb" | "path";
 };
 
-/** What comparing one route with a path costs. */
+/** Units for comparing one route with a path. */
 const compareUnits = 3;
 
 /** The candidates nearest to a request, best first. The path is not looked at after the call. */
@@ -140,7 +140,7 @@ function fits(matched: number): Comparison {
   return { outcome: "fits", reason: "", matched };
 }
 
-/** Why the text at `at` is not what the segment at `index` expects; undefined where it is. */
+/** Why the text at `at` does not fit the segment at `index`; undefined where it does. */
 function misfit(
   segments: Template["segments"],
   index: number,

@@ -3,7 +3,7 @@ import { decodeKeepingSlash, decodeText, describeBadEscape, hasDotSegment } from
 /** Most segments of a path. */
 export const maxPathSegments = 512;
 
-/** Why a path is refused, whatever the routes are. */
+/** Why a path is refused, independent of the routes. */
 export interface PathFault {
   readonly message: string;
   /** Index into the raw path, from 0. */
@@ -101,7 +101,7 @@ export class PathScan {
     return end - start === 1 || this.#raw.charCodeAt(start + 1) === dot ? dotFault(start) : undefined;
   }
 
-  /** Decoded text of the verb candidate: what follows the last `:` of the last segment. Needs `hasColon`. */
+  /** Decoded text of the verb candidate: the text after the last `:` of the last segment. Needs `hasColon`. */
   verb(): string {
     return decodeURIComponent(this.#raw.slice(this.#colon + 1));
   }

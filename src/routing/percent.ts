@@ -33,7 +33,7 @@ export function decodeKeepingSlash(text: string): string {
   return decodeURIComponent(text.replace(encodedSlash, slash => `%25${slash.slice(1)}`));
 }
 
-/** Says what is wrong with text that `decodeText` refused, and at which index. */
+/** Describes the error in text that `decodeText` refused, with its index. */
 export function describeBadEscape(text: string): { readonly message: string; readonly offset: number } {
   const broken = badEscape.exec(text);
   if (broken !== null) {

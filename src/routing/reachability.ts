@@ -20,7 +20,7 @@ export interface Shadowed<T> {
 }
 
 const maxShown = 3;
-/** What trying one path costs. */
+/** Units for trying one path. */
 const matchUnits = 15;
 
 /**
@@ -47,7 +47,7 @@ export async function shadowedRoutes<T>(
   return shadowed;
 }
 
-/** Who takes the paths of a route; none where one path reaches it. */
+/** The routes that take the paths of a route; none where one path reaches it. */
 function takersOf<T>(
   route: TrieEntry<T>,
   router: Router<T>,

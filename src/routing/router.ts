@@ -16,12 +16,12 @@ export type Match<T> =
   | { readonly kind: "none" }
   | { readonly kind: "malformed"; readonly message: string; readonly offset: number };
 
-/** What serves a request: a route, the gateway itself for OPTIONS, or nothing. `allow` is sorted and complete. */
+/** The result of a look-up: a route, the gateway itself for OPTIONS, or nothing. `allow` is sorted and complete. */
 export type RouteLookup<T> =
   | Exclude<Match<T>, { kind: "method" }>
   | { readonly kind: "method" | "options"; readonly allow: readonly string[] };
 
-/** The method that stands for every method without a route of its own on an equivalent template. */
+/** The method that matches every method without a route of its own on an equivalent template. */
 export const anyMethod = "*";
 
 /** Collects routes for a `Router`. */
@@ -51,12 +51,12 @@ export class RouterBuilder<T> {
     return this.#routes.get(method)?.get(equivalenceKey(template))?.value;
   }
 
-  /** What was added so far. */
+  /** The routes that were added so far. */
   get routes(): readonly TrieEntry<T>[] {
     return [...this.#routes.values()].flatMap(routes => [...routes.values()]);
   }
 
-  /** The router over what was added so far; later additions do not reach it. */
+  /** The router over the routes that were added so far; later additions do not reach it. */
   build(): Router<T> {
     const steps = buildRouter(this.routes);
     for (;;) {
@@ -81,7 +81,7 @@ export async function buildInTurns<T>(routes: readonly TrieEntry<T>[], pace: Pac
   }
 }
 
-/** What inserting one route into one trie costs. */
+/** Units for inserting one route into one trie. */
 const insertUnits = 15;
 
 /** Pauses after each insertion. */
@@ -114,7 +114,7 @@ function* buildRouter<T>(routes: readonly TrieEntry<T>[]): Generator<undefined, 
  * first and decoded afterwards.
  *
  * Every method has a trie of its own, so that a route of another method never hides one of this method.
- * A path is malformed, whatever the routes, where it does not start with `/`, holds a character that must be
+ * A path is malformed, independent of the routes, where it does not start with `/`, holds a character that must be
  * percent-encoded, an escape that is broken or not UTF-8, a segment that is `.` or `..` after decoding (also
  * between encoded slashes), or more than 512 segments.
  */
@@ -158,7 +158,7 @@ export class Router<T> {
   }
 
   /**
-   * What became of the routes nearest to a request, for people: the winner first, then those with the most
+   * The results for the routes nearest to a request, for people: the winner first, then those with the most
    * segments in common. Walks all routes. Empty for a malformed path.
    */
   explain(method: string, rawPath: string): readonly Candidate<T>[] {
@@ -235,7 +235,7 @@ class MethodTable<T> {
   }
 }
 
-/** Text that stands for itself in a raw path and cannot be taken for a separator. */
+/** Characters of a raw path that are neither escapes nor separators. */
 const plain = /^[!-$&-.0-9;-~]+$/;
 
 /**
@@ -255,8 +255,8 @@ function fixedPath(template: Template): string | undefined {
 }
 
 /**
- * Finds what serves a request. HEAD follows GET, and OPTIONS is answered from the routes of the path (see
- * docs/reference/routes.md); a route of its own comes before either.
+ * Finds the route of a request. HEAD follows GET, and the response to OPTIONS follows from the routes of the path (see
+ * docs/reference/routes.md); a route of its own precedes either.
  * @param path raw, without the query
  */
 export function lookUpRoute<T>(router: Router<T>, method: string, path: string): RouteLookup<T> {

@@ -16,7 +16,7 @@ import {
  *
  * with two extensions: `/` alone is the root, and `**` may be followed by literals and `*`, as published in
  * googleapis (`bots.proto`). A literal is made of the `pchar` of RFC 3986 without `:` and `*`.
- * @param parts what templates parsed before have in common with it, for a large API
+ * @param parts parts shared with templates that were parsed before, for a large API
  * @throws TemplateError
  */
 export function parseTemplate(text: string, parts?: TemplateParts): Template {
@@ -295,7 +295,7 @@ export function prefixTemplate(prefix: string, template: Template): Template {
   }
   const text = template.text === "/" ? bare : bare + template.text;
   const all = [...segments, ...template.segments];
-  // Parsing it says what is too long.
+  // Parsing it reports which limit is exceeded.
   if (text.length > templateLimits.length || all.length > templateLimits.segments) return parseTemplate(text);
   const variables = template.variables.map(({ path, start, end, multi, pattern }) => ({
     path,

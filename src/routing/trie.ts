@@ -49,7 +49,7 @@ interface Slot {
 
 /**
  * A trie of templates. Up to a template's `**` segments are read from the left of the path; the fixed tail after
- * it is read from the right end towards it, so that each node stands for one fixed number of segments taken from
+ * it is read from the right end towards it, so that each node means one fixed number of segments taken from
  * the left and one from the right.
  */
 export class TrieNode<T> {
@@ -120,7 +120,7 @@ function child<T>(node: TrieNode<T>, segment: Segments[number]): TrieNode<T> {
  * The most specific route whose template matches: literal before `*` before `**`, compared from the left up to
  * the `**` and then from the right back to it.
  *
- * A depth-first walk with an explicit stack. It is bounded whatever the path: a node fixes which segments were
+ * A depth-first walk with an explicit stack. It is bounded for every path: a node fixes which segments were
  * read before it and has one parent, so it is visited at most once, and a walk costs at most one step for each
  * node of the trie, most of which no path reaches.
  * @param verb undefined looks for routes without a verb; else `path.takeVerb()` was called

@@ -83,7 +83,7 @@ export class CompressedResponse implements ResponseWriter {
     this.#body = new CompressedBody(
       this.#request,
       this.#response,
-      // What has a length is a file, which need not arrive piece by piece.
+      // A body of known length is a file, which need not arrive piece by piece.
       this.#compression.compressor(coding, length === undefined),
       this.#response.open(status, codedFields(fields, coding)),
       length,
@@ -98,7 +98,7 @@ export class CompressedResponse implements ResponseWriter {
 
   /**
    * @param size bytes of the body; undefined where that is not known
-   * @returns the coding to use, none for the body as it is, and the headers with what is said of the choice
+   * @returns the coding to use, none for an uncompressed body, and the headers with those about the coding
    */
   #negotiate(status: number, headers: HeaderList, size: number | undefined): Negotiated {
     const unchanged: Negotiated = { coding: undefined, fields: headers };
@@ -112,11 +112,11 @@ export class CompressedResponse implements ResponseWriter {
       else if (name === "vary") varies ||= /(^|,)\s*(\*|accept-encoding)\s*(,|$)/i.test(value);
     }
     const choice = compression.choose(this.#request.header("accept-encoding"));
-    // What it stands for has another entity tag, if it was compressed.
+    // The cached response has another entity tag, if it was compressed.
     if (status === 304) return { coding: undefined, fields: choice.coding ? weakened(headers) : headers };
     if (type === undefined || !compression.takesType(type)) return unchanged;
     if (!compression.takesRoute(this.#routed.binding?.template, this.#request.path)) return unchanged;
-    // A client that refuses what is not compressed gets a short response compressed, too.
+    // A client that refuses uncompressed bodies gets a short response compressed, too.
     if (size !== undefined && size < compression.minSize && choice.identity) return unchanged;
     const asked = noTransform.test(this.#request.header("cache-control") ?? "");
     const fields: HeaderList = varies ? headers : [...headers, ["vary", "Accept-Encoding"]];
@@ -129,7 +129,7 @@ interface Negotiated {
   readonly fields: HeaderList;
 }
 
-/** No content, none that may be coded anew, or a part of what was coded as a whole. */
+/** Responses without content, with content that must not be coded, or with a part of a coded whole. */
 const uncoded: ReadonlySet<number> = new Set([204, 205, 206]);
 
 /** With one of these the bytes of a response stay as they are: they are compressed, a range, or covered by a digest. */
@@ -158,14 +158,14 @@ function weakened(fields: HeaderList): HeaderList {
   );
 }
 
-/** Streams whose clients have left count no more, whether or not their writers have said so. */
+/** Streams whose clients have left count no more, even if their writers have not ended. */
 function forgetAbandoned(): void {
   for (const stream of streams) stream.destroyIfAbandoned();
 }
 
 /**
- * Compresses a body on its way. What is written while the compressor works waits for it and is compressed together: a
- * message is out as soon as may be, and a fast stream costs no work for each message.
+ * Compresses a body as it is written. Chunks written while the compressor works are compressed together afterwards: a
+ * message is sent as soon as possible, and a fast stream costs no work for each message.
  */
 class CompressedBody implements BodyWriter {
   readonly #request: InboundRequest;
@@ -255,7 +255,7 @@ class CompressedBody implements BodyWriter {
     this.#response.abandon();
   }
 
-  /** What is written in one turn is compressed together. */
+  /** Chunks that are written in one turn are compressed together. */
   #schedule(): void {
     if (this.#busy) return;
     this.#busy = true;

@@ -35,7 +35,7 @@ const tlsDescription = "A certificate and its key.";
 /** `tls` of a listener. */
 export const listenerTls = oneOrSeveral(mapping({ ...certificate, ...oldestVersion }, tlsDescription));
 
-/** With what clients prove who they are. */
+/** The certificates by which clients are authenticated. */
 const clientTls = oneOrSeveral(
   mapping(
     {
@@ -173,7 +173,7 @@ export function certificatesOf<T>(tls: T | undefined): readonly ItemOf<NonNullab
 type ItemOf<T> = T extends readonly (infer Item)[] ? Item : T;
 type TlsDraft = DraftOf<NonNullable<Loaded<typeof listenerTls>>>;
 
-/** @param engine what serves the listener, where that is known */
+/** @param engine the engine of the listener, where that is known */
 export function checkListenerTls(
   at: Path,
   tls: TlsDraft | undefined,
@@ -197,7 +197,7 @@ export function checkListenerTls(
   });
 }
 
-/** Names that other listeners have, or that stand for all of them. */
+/** Names that other listeners have, or that mean all of them. */
 const reservedNames = ["http", "realtime", "admin"];
 
 export function checkHttpListeners(http: HttpListenersDraft, findings: Findings): void {

@@ -20,10 +20,10 @@ export const defaultMaxResets = 1000;
 /** The value of a request header by lower-case name. */
 export type HeaderReader = (name: string) => string | undefined;
 
-/** What an engine of uWebSockets.js does for what is attached to it. */
+/** The functions of a uWebSockets.js engine for code attached to it. */
 export interface UwsServer {
   readonly peers: PeerAddresses;
-  /** Runs what opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
+  /** Runs code that opens a socket, which must be within a cork, but not within that of its connection (`holdCork`). */
   cork(act: () => void): void;
   /** Handles a request like any other. */
   handle(response: HttpResponse, request: HttpRequest): void;
@@ -36,7 +36,7 @@ export interface ProxyProtocol {
   refused(): void;
 }
 
-/** What an engine needs to listen. Sizes in bytes, times in milliseconds. */
+/** The options of an engine. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly host: string;
   /** 0 takes a free one. */
@@ -56,18 +56,19 @@ export interface EngineOptions {
   /** Is given every request that is accepted, and the response to it. */
   handle(request: InboundRequest, response: ResponseWriter): void;
   /**
-   * What a GET of that target, path and query, with those headers, becomes where it asks for a WebSocket: a `socket` of the gateway's own,
-   * or a `connection` that is handed over, where the engine can; undefined: its upgrade is ignored (RFC 9110 §7.8).
+   * Decides on a WebSocket upgrade, by the target of the GET, path and query, and its headers: a `socket` of the
+   * gateway's own, or a `connection` that is handed over, where the engine can; undefined: the upgrade is ignored (RFC
+   * 9110 §7.8).
    */
   upgrades?(target: string, header: HeaderReader): "socket" | "connection" | undefined;
-  /** What holds for the sockets of such requests; without it there are none. */
+  /** The limits of the sockets of such requests; without it there are none. */
   readonly sockets?: ClientSocketLimits;
   /** Puts more than requests on an app of uWebSockets.js, before it listens. */
   attach?(app: UwsRoutes, server: UwsServer): void;
   /**
-   * Takes over a connection whose request asks for a WebSocket, where Node.js is the engine.
-   * @param head what the client has sent behind the request
-   * @returns false where the request is like any other
+   * Takes over a connection whose request is a WebSocket upgrade, where Node.js is the engine.
+   * @param head the bytes that the client has sent after the request
+   * @returns false where the request is served like any other
    */
   takeUpgrade?(request: IncomingMessage, socket: Socket, head: Buffer): boolean;
   /** A request was refused before it could become an exchange (malformed HTTP, too large headers, too slow). */
@@ -80,7 +81,7 @@ export interface Engine extends RenewableTls {
   readonly port: number;
   /**
    * Stops accepting, then resolves when every connection is done.
-   * @param sockets until then what `attach` took in stays open
+   * @param sockets until it resolves, connections taken by `attach` stay open
    * @param lingerMs how long idle connections stay: a request may be on its way on one, and gets its response
    */
   close(sockets?: Promise<void>, lingerMs?: number): Promise<void>;
@@ -91,7 +92,7 @@ export interface Engine extends RenewableTls {
 /** Room for the request target beside the header fields; longer targets are 414. */
 export const targetLimit = 8192;
 
-/** A request that is not an exchange: what to count, and what to answer before the connection ends. */
+/** A request that is not an exchange: the reason to count, and the response before the connection ends. */
 export interface Refusal {
   readonly failure: Failure;
   readonly body: string;

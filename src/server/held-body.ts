@@ -10,12 +10,12 @@ let aheadOfAll = 0;
 
 /**
  * A body whose consumer may hold it for long. A connection that is not read does not show that its client has left, so
- * that a body that is held is read on after a while, within bounds. What comes meanwhile is kept, and given once the
- * consumer takes it; a failure is given at once.
+ * that a held body is read further after a while, within bounds. The bytes read meanwhile are kept, and delivered once
+ * the consumer takes them; a failure is reported at once.
  *
  *     flowing ── pause() ──► held ── after a while ──► held, read ahead ── bounds ──► held
  *        ▲                     └───────────────────────────┴────────────────────────────┤
- *        └──────────────── resume(), once what was kept is given ───────────────────────┘
+ *        └──────────────── resume(), once kept bytes are delivered ─────────────────────┘
  */
 export class HeldBody implements BodyReader {
   readonly #source: BodyReader;
@@ -27,7 +27,7 @@ export class HeldBody implements BodyReader {
   #held = false;
   #sourceRuns = true;
   #giving = false;
-  /** The source has ended; the consumer hears of it behind what is kept. */
+  /** The source has ended; the consumer is notified after the kept bytes. */
   #ended = false;
   #over = false;
   #timer: NodeJS.Timeout | undefined;
@@ -45,7 +45,7 @@ export class HeldBody implements BodyReader {
       chunk: chunk => this.#take(chunk),
       end: () => {
         this.#ended = true;
-        // What comes next on the connection is not of this body.
+        // Further bytes on the connection are not of this body.
         this.#resumeSource();
         this.#give();
       },
@@ -74,7 +74,7 @@ export class HeldBody implements BodyReader {
     this.#kept.push(chunk);
     this.#keep(chunk.length);
     this.#give();
-    // Whoever drops the rest of a body may have it read again.
+    // Code that drops the rest of a body may have it read again.
     if (this.#held && !this.#sourceRuns) this.#source.pause();
     else if (this.#held && !this.#mayReadAhead) this.#pauseSource();
   }
@@ -83,7 +83,7 @@ export class HeldBody implements BodyReader {
     return this.#keptBytes < this.#maxAhead && aheadOfAll < maxAheadOfAll && !this.#responded;
   }
 
-  /** What is kept, in order, until the consumer holds it. */
+  /** Delivers the kept bytes, in order, until the consumer holds the body. */
   #give(): void {
     if (this.#giving) return;
     this.#giving = true;
@@ -103,7 +103,7 @@ export class HeldBody implements BodyReader {
     }
   }
 
-  /** The response is out: nothing is read ahead from now on, and what is kept is not waited for. */
+  /** The response is out: nothing is read ahead from now on, and kept bytes are not waited for. */
   responded(): void {
     this.#responded = true;
     if (this.#kept.length > 0) this.#fail(bodyCutShort());

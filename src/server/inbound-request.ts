@@ -6,11 +6,11 @@ import type { ClientSocket, ClientSocketListener } from "./client-socket.js";
 import type { HeaderList } from "./response-writer.js";
 
 /**
- * One HTTP request as the pipeline sees it, whatever engine has read it. Its body is read once, either whole (`body`) or
+ * One HTTP request as the pipeline sees it, from any engine. Its body is read once, either whole (`body`) or
  * as a stream (`stream`); a body that is not read costs the connection, not memory.
  */
 export interface InboundRequest {
-  /** Of HTTP: 2 on a connection that speaks HTTP/2. */
+  /** HTTP version: 2 on a connection that uses HTTP/2. */
   readonly version: 1 | 2;
   /** Upper case. */
   readonly method: string;
@@ -25,9 +25,9 @@ export interface InboundRequest {
   readonly cancellation: Cancellation;
   /** Whether a body is announced (RFC 9112 §6.3): a length above 0, or chunks. */
   readonly hasBody: boolean;
-  /** Where the client asks for a WebSocket on a connection that can become one. */
+  /** Set for a WebSocket upgrade on a connection that can become one. */
   readonly upgrade: UpgradeRequest | undefined;
-  /** What the client proved with its certificate; absent where the engine does not verify any. */
+  /** The verified certificate of the client; absent where the engine does not verify any. */
   certificate?(): ClientCertificate | undefined;
   /** The value of a header by lower-case name, several lines joined by `, `; undefined where absent. */
   header(name: string): string | undefined;
@@ -37,8 +37,8 @@ export interface InboundRequest {
    */
   headers(): Readonly<Record<string, string>>;
   /**
-   * The whole body, at most `limit` bytes; without a promise where it is known that there is none. Rejects with what a
-   * `BodyConsumer` fails with.
+   * The whole body, at most `limit` bytes; without a promise where it is known that there is none. Rejects with the
+   * error of `BodyConsumer.fail`.
    */
   body(limit: number): Uint8Array | Promise<Uint8Array>;
   /**
@@ -57,33 +57,34 @@ export interface BodyReader {
   resume(): void;
 }
 
-/** What is done with a body; `end` or `fail` is the last call. */
+/** Takes a body; `end` or `fail` is the last call. */
 export interface BodyConsumer {
   /** @param chunk belongs to the consumer */
   chunk(chunk: Buffer): void;
   end(): void;
   /**
    * BodyTooLargeError as soon as the limit is passed, the rest is not read; BodyOverrunError where more has come than
-   * is kept for a consumer that takes nothing, since the engine cannot stop the client; MalformedBodyError where what comes is no body (broken chunking); BodyTimeoutError where the time for the
-   * request is over; another Error where the client leaves.
+   * is kept for a consumer that takes nothing, since the engine cannot stop the client; MalformedBodyError where the
+   * framing is malformed (broken chunking); BodyTimeoutError where the time for the request is over; another Error
+   * where the client leaves.
    */
   fail(error: Error): void;
 }
 
 /** A request for a WebSocket whose connection is not read any further before it is one. */
 export interface UpgradeRequest {
-  /** Has `cancellation` report a client that leaves: reads, within bounds, what comes before there is a response. */
+  /** Has `cancellation` report a client that leaves: reads, within bounds, the bytes that come before the response. */
   watch(): void;
   /**
-   * Sends 101 with those headers. Only where `EngineOptions.upgrades` has said `connection`.
-   * @returns the connection, from the first byte behind the request on
+   * Sends 101 with those headers. Only where `EngineOptions.upgrades` has returned `connection`.
+   * @returns the connection, from the first byte after the request on
    */
   accept(headers: HeaderList): Duplex;
   /**
-   * Sends 101 with those headers, beside what the handshake demands, and opens the socket. The request must be an
-   * opening handshake (RFC 6455 §4.2.1).
+   * Sends 101 with those headers, beside those that the handshake requires, and opens the socket. The request must be
+   * an opening handshake (RFC 6455 §4.2.1).
    * @param maxMessageBytes larger messages break the socket
-   * @param opened before anything else happens on the socket
+   * @param opened called before anything else happens on the socket
    * @returns false where the client has left meanwhile
    */
   open(
@@ -141,7 +142,7 @@ export function collectBody(reader: BodyReader, settled?: () => void): Promise<U
   });
 }
 
-/** Why a body has not come to its end, for the client. @param left what to say of a client that has left */
+/** Why a body is incomplete, for the client. @param left the text for a client that has left */
 export function bodyFailure(error: unknown, limit: number, left: string): Failure {
   if (error instanceof BodyTooLargeError)
     return gatewayFailure("BODY_TOO_LARGE", `the body is limited to ${limit} bytes`);

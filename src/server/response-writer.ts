@@ -10,14 +10,14 @@ export interface ResponseWriter {
   send(status: number, headers: HeaderList, body: string | Uint8Array): void;
   /**
    * Begins a response whose body comes in pieces. With a `content-length` among the headers the body has that many
-   * bytes; else it is chunked, or ends with the connection where the client speaks HTTP/1.0. HEAD, 204 and 304 have no
-   * body: what is written is dropped.
+   * bytes; else it is chunked, or ends with the connection where the client uses HTTP/1.0. HEAD, 204 and 304 have no
+   * body: chunks are dropped.
    *
    * The head goes out by itself at the end of the turn, except where uWebSockets.js writes chunks: there it is complete with
    * the first one.
    */
   open(status: number, headers: HeaderList): BodyWriter;
-  /** Ends the connection, so that what was sent of the response is seen to be incomplete. */
+  /** Ends the connection, so that the client sees that its response is incomplete. */
   abandon(): void;
 }
 
@@ -28,7 +28,7 @@ export interface BodyWriter {
    * @returns false where the client is behind: nothing more should be written until `onDrain`
    */
   write(chunk: string | Uint8Array): boolean;
-  /** Calls `listener` whenever the client has taken what it was behind by. One listener. */
+  /** Calls `listener` whenever the client has taken the waiting bytes. One listener. */
   onDrain(listener: () => void): void;
   /**
    * The body is complete; one that differs from its announced length ends as by `abandon`.
@@ -37,7 +37,7 @@ export interface BodyWriter {
   end(trailers?: HeaderList): void;
 }
 
-/** What is written, as bytes. */
+/** A chunk as bytes. */
 export function bytesOf(chunk: string | Uint8Array): Uint8Array {
   return typeof chunk === "string" ? Buffer.from(chunk) : chunk;
 }
@@ -49,7 +49,7 @@ export function isHeaderValue(value: string): boolean {
 
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Whether a response has no content whatever is written (RFC 9110 §6.4.1). */
+/** Whether a response never has content (RFC 9110 §6.4.1). */
 export function withoutContent(method: string, status: number): boolean {
   return method === "HEAD" || status === 204 || status === 304;
 }

@@ -33,12 +33,12 @@ export function codeName(code: number): string {
   return names[code] ?? `CODE_${code}`;
 }
 
-/** The HTTP status that says the same; 500 for codes that gRPC does not define. */
+/** The HTTP status for a gRPC code; 500 for codes that gRPC does not define. */
 export function httpStatus(code: number): number {
   return statuses[code] ?? 500;
 }
 
-/** A gRPC code that says the same as an HTTP status; UNKNOWN where there is none. */
+/** A gRPC code for an HTTP status; UNKNOWN where there is none. */
 export function codeOfStatus(status: number): number {
   const code = statuses.indexOf(status);
   return code === -1 ? Code.UNKNOWN : code;

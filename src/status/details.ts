@@ -4,7 +4,7 @@ import { WireWriter } from "../wire/writer.js";
 
 /**
  * The few messages of `google/rpc/status.proto` and `google/rpc/error_details.proto` that the gateway reads and
- * makes itself. They are written by hand because failures must be readable whatever descriptors were loaded.
+ * makes itself. They are written by hand because failures must be readable with any loaded descriptors.
  */
 
 /** A `google.protobuf.Any`, its value still serialized. */
@@ -24,7 +24,7 @@ export interface RpcStatus {
 export interface FieldViolation {
   /** Path of the field as a client writes it, `message.author.login`. */
   readonly field: string;
-  /** What is wrong with it, for people. */
+  /** Describes the problem, for people. */
   readonly description: string;
   /** The kind of mistake, UPPER_SNAKE_CASE, at most 63 characters. */
   readonly reason?: string;

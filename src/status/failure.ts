@@ -12,17 +12,17 @@ import { type Reason, reasons } from "./reasons.js";
 
 export type { AnyValue, FieldViolation } from "./details.js";
 
-/** Why a request failed: everything that the error response, the log line and the metrics say about it. */
+/** Why a request failed: the source of the error response, the log line and the metrics. */
 export interface Failure {
-  /** Who decided it: the gateway itself or the backend. */
+  /** Where it comes from: the gateway itself or the backend. */
   readonly origin: "gateway" | "upstream";
-  /** The real HTTP status, 400..599, whatever the dialect sends. */
+  /** The real HTTP status, 400..599, independent of the status that the dialect sends. */
   readonly httpStatus: number;
   /** gRPC status code, not 0; codes above 16 are kept as the backend sent them. */
   readonly code: number;
   /** The backend's own code, of a protocol whose codes are not gRPC's; any number but 0. `code` is UNKNOWN then. */
   readonly backendCode?: number;
-  /** A `Reason`, what the backend sent in `ErrorInfo.reason`, or the name of the code. */
+  /** A `Reason`, the backend's `ErrorInfo.reason`, or the name of the code. */
   readonly reason: string;
   /** For people; may be empty where the backend sent none. */
   readonly message: string;
@@ -33,17 +33,17 @@ export interface Failure {
   readonly allow: readonly string[] | undefined;
   /** Further response headers: `WWW-Authenticate`, `RateLimit`. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Where a person is sent, by 302, in place of the error response. */
+  /** Where a browser is redirected, by 302, instead of the error response. */
   readonly location?: string;
 }
 
 /** The HTTP status, 400 to 599, of a code above those that gRPC defines, or of a backend's own. */
 export type StatusOfCode = (code: number) => number;
 
-/** What a code is that only its backend can read. */
+/** The HTTP status of codes that have no meaning in gRPC. */
 export const serverError: StatusOfCode = () => 500;
 
-/** What a failure of the gateway may carry beside its reason. */
+/** Optional parts of a failure of the gateway beside its reason. */
 export interface FailureExtra {
   /** Whole seconds from 0. */
   readonly retryAfter?: number;
@@ -99,7 +99,7 @@ export function gatewayError(
  * A failure that the backend responded with.
  *
  * `code` and `message` are `grpc-status` (not 0) and `grpc-message`; `detailsBin` is `grpc-status-details-bin`, a
- * serialized `google.rpc.Status`. Where both speak, the headers win; a malformed `detailsBin` is ignored. A code that
+ * serialized `google.rpc.Status`. Where both are present, the headers win; an invalid `detailsBin` is ignored. A code that
  * gRPC does not define is kept, and gets the HTTP status that `statusOf` gives it. Never throws.
  */
 export function upstreamFailure(
@@ -123,7 +123,7 @@ export function upstreamFailure(
   };
 }
 
-/** A failure that the business of a backend responded with, by a code that says nothing to gRPC. Never throws. */
+/** A failure that a backend responded with by a business code, which has no meaning in gRPC. Never throws. */
 export function businessFailure(
   backendCode: number,
   message: string,

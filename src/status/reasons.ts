@@ -1,6 +1,6 @@
 import { Code } from "./code.js";
 
-/** What one reason means on the wire, and to people. */
+/** The meaning of one reason on the wire, and for people. */
 interface ReasonEntry {
   readonly httpStatus: number;
   /** gRPC status code. */

@@ -21,7 +21,7 @@ export interface AccessEntry {
   readonly rpc?: string | undefined;
   /** Name of the upstream, undefined where no route matched. */
   readonly upstream?: string | undefined;
-  /** The real HTTP status, whatever the dialect sent. */
+  /** The real HTTP status, independent of the dialect's. */
   readonly status: number;
   /** gRPC status code. */
   readonly code: number;
@@ -30,7 +30,7 @@ export interface AccessEntry {
   readonly seconds: number;
   /** Time spent in the upstream, undefined where it was not called. */
   readonly upstreamSeconds?: number | undefined;
-  /** Who calls; undefined where that is not established. */
+  /** The authenticated caller; undefined where there is none. */
   readonly identity?: LoggedIdentity | undefined;
   /** Of the endpoint that was called last; undefined where that is not logged, or none was called. */
   readonly upstreamAddress?: string | undefined;
@@ -39,7 +39,7 @@ export interface AccessEntry {
   readonly responseBytes: number;
   /** `Failure.reason`, undefined for a success. */
   readonly reason: string | undefined;
-  /** What went wrong, for operators only. */
+  /** Details of the error, for operators only. */
   readonly detail?: string | undefined;
 }
 
@@ -69,7 +69,7 @@ export class AccessLog {
     this.#config = config;
   }
 
-  /** What lines have from now on, and which are written. */
+  /** Sets the fields of later lines, and which lines are written. */
   use(config: LogConfig): void {
     if (config.hash_key !== this.#config.hash_key) this.#hashes = new WeakMap();
     this.#config = config;

@@ -60,7 +60,7 @@ export function checkTelemetry(telemetry: DraftOf<TelemetryConfig> | undefined, 
   });
 }
 
-/** Characters of a key. Subjects are easily guessed: whoever knows the key knows them. */
+/** Least characters of a key. Subjects are easily guessed: with the key, hashes reveal them. */
 const minKey = 16;
 
 function checkLog(log: DraftOf<LogConfig> | undefined, findings: Findings): void {

@@ -10,7 +10,7 @@ export function metricsContentType(format: MetricsFormat): string {
   return format === "openmetrics" ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE;
 }
 
-/** The format that an Accept header prefers; Prometheus's own where it does not ask for the other. */
+/** The format that an Accept header prefers; Prometheus's own where it does not prefer the other. */
 export function metricsFormat(accept = ""): MetricsFormat {
   const wanted = new Map<string, number>();
   for (const range of accept.split(",")) {

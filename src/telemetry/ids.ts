@@ -20,7 +20,7 @@ export function randomHex(bytes: number): string {
 const acceptable = /^[\x21-\x7e]{1,128}$/;
 
 /**
- * The id of a request: what the client sent in `x-request-id` when that is 1 to 128 visible ASCII characters,
+ * The id of a request: the client's `x-request-id` when that is 1 to 128 visible ASCII characters,
  * else 128 random bits in hex.
  */
 export function requestIdOf(header: string | undefined): string {

@@ -4,12 +4,12 @@ export type { Logger } from "pino";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 
-/** Bytes of log lines that wait for a slow reader of standard output; what comes then is lost. */
+/** Most bytes of log lines waiting for a slow reader of standard output; further lines are lost. */
 const maxPending = 16 * 1024 * 1024;
 
 /**
- * Bytes that a worker writes at once: what a pipe takes in one piece (PIPE_BUF), so that lines of several processes are
- * not mixed. A single line may be longer.
+ * Most bytes that a worker writes at once: those that a pipe takes atomically (PIPE_BUF), so that lines of several
+ * processes are not mixed. A single line may be longer.
  */
 const maxPiece = 4096;
 
@@ -32,7 +32,7 @@ export function createLogger(level: LogLevel, stream?: DestinationStream, worker
 }
 
 /**
- * Standard output, whose failures (a full disk) cost lines and nothing else. What could not be written is tried again with the
+ * Standard output, whose failures (a full disk) cost lines and nothing else. A failed write is tried again with the
  * next line; when the process exits it is given up: pino's destination would try for ever.
  */
 function standardOutput(options: {

@@ -17,7 +17,7 @@ export interface MetricsOptions {
   readonly buckets: readonly number[];
 }
 
-/** What an endpoint can be; mirrors the states of `Channel.state()`. */
+/** The states of an endpoint; the same as those of `Channel.state()`. */
 const endpointStates = ["idle", "connecting", "ready", "failing", "unhealthy"] as const;
 
 export type EndpointStates = Iterable<
@@ -41,7 +41,7 @@ const misnamed = [
 export class Metrics {
   readonly registry = new Registry();
   readonly streams = new StreamMetrics(this.registry);
-  /** What no number tells: which requests failed last. */
+  /** The latest requests that failed. */
   readonly failures = new RecentFailures();
   readonly #routes: RouteSeries;
   readonly #upstreams: UpstreamSeries;
@@ -158,7 +158,7 @@ export class Metrics {
     return this.upstreamCalls(upstream, protocol)(path);
   }
 
-  /** Gives what `upstream` gives, by the path alone: for every call, so that nothing is joined or made for it. */
+  /** As `upstream`, by the path alone: for every call, so that no text or object is made for it. */
   upstreamCalls(upstream: string, protocol: string): (path: string) => UpstreamMetrics {
     const byPath = getOrCreate(this.#upstreamMetrics, `${protocol} ${upstream}`, () => new Map());
     return path => {

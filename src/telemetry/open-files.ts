@@ -10,13 +10,13 @@ const reserve = 64;
  * them, and backends cannot be reached. Both changes of the state are logged.
  */
 export class OpenFiles {
-  /** How many the process may have; infinite where the system does not say, as elsewhere than on Linux. */
+  /** How many the process may have; infinite where the system does not report it, as elsewhere than on Linux. */
   readonly limit: number;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   #low = false;
 
-  /** @param limit default: what the system says */
+  /** @param limit default: the system's limit for the process */
   constructor(log: Logger, limit: number = limitOfProcess()) {
     this.#log = log;
     this.limit = limit;

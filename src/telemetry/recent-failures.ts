@@ -1,6 +1,6 @@
 import { codeName } from "../status/code.js";
 
-/** A request that failed: who it was for and why, nothing that its caller sent but the ids. */
+/** A request that failed: its route and its error; of the caller's data only the ids. */
 export interface RecentFailure {
   /** ISO 8601. */
   readonly at: string;
@@ -8,7 +8,7 @@ export interface RecentFailure {
   /** Template of the route; null where none matched. */
   readonly route: string | null;
   readonly upstream: string | null;
-  /** The real HTTP status, whatever the dialect sent. */
+  /** The real HTTP status, independent of the dialect's. */
   readonly status: number;
   readonly grpc_code: string;
   /** `Failure.reason`; null where the backend's own response is passed through. */
@@ -37,7 +37,7 @@ const maxReason = 64;
 
 /**
  * The latest requests that failed. Those of the gateway and its backends are kept apart from those of callers, which are
- * many where somebody scans for paths.
+ * many where a scanner tries paths.
  */
 export class RecentFailures {
   readonly #server = new Latest<Kept>(kept);

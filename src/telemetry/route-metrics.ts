@@ -16,7 +16,7 @@ const methods: ReadonlySet<string> = new Set([
   "TRACE",
 ]);
 
-/** Label value of whatever is not in the closed set of a label. */
+/** Label value for anything outside the closed set of a label. */
 export const other = "other";
 
 /** `other` for codes that gRPC does not define, since backends may send any number. */
@@ -24,7 +24,7 @@ export function codeLabel(grpcCode: number): string {
   return isDefined(grpcCode) ? codeName(grpcCode) : other;
 }
 
-/** `other` for methods outside RFC 9110 and PATCH, since clients may send any word. */
+/** `other` for methods outside RFC 9110 and PATCH, since clients may send any method. */
 export function methodLabel(method: string): string {
   return methods.has(method) ? method : other;
 }
@@ -63,7 +63,7 @@ export class RouteMetrics {
 
   /**
    * Counts one request that is over.
-   * @param httpStatus the real one, whatever the dialect sent
+   * @param httpStatus the real one, independent of the dialect's
    * @param grpcCode as the backend sent it or the gateway decided; 0 is success
    * @param requestBytes size of the body as received
    * @param responseBytes size of the body as sent

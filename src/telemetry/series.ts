@@ -1,7 +1,7 @@
 import type { Metric, Registry } from "prom-client";
 
 /**
- * Counters and histograms of what happens for each request, whose children are plain numbers. prom-client builds a string
+ * Counters and histograms of events of each request, whose children are plain numbers. prom-client builds a string
  * of all labels for every observation; here a child is looked up once, when a route or method is first used, and costs
  * an addition afterwards.
  *
@@ -37,7 +37,7 @@ export class CounterChild {
 }
 
 export class HistogramChild {
-  /** One a bound, not cumulative; what lies above the last bound is in `count` alone. */
+  /** One for each bound, not cumulative; values above the last bound are in `count` alone. */
   readonly buckets: number[];
   /** The latest of each bucket, that above the last bound included; undefined until there is one. */
   exemplars: (Exemplar | undefined)[] | undefined;
@@ -51,7 +51,7 @@ export class HistogramChild {
     this.buckets = bounds.map(() => 0);
   }
 
-  /** @param traceId of what is observed, where its trace is recorded */
+  /** @param traceId of the observed request, where its trace is recorded */
   observe(value: number, traceId?: string): void {
     this.sum += value;
     this.count++;
@@ -75,7 +75,7 @@ abstract class Series<Child extends { readonly labels: Labels }> {
     readonly type: "counter" | "histogram",
     readonly labelNames: readonly string[],
   ) {
-    // The registry asks a metric for nothing but its name and get(); its type names its own classes only.
+    // The registry uses only the name and get() of a metric; its type names its own classes only.
     registry.registerMetric(this as unknown as Metric);
   }
 
@@ -90,7 +90,7 @@ abstract class Series<Child extends { readonly labels: Labels }> {
     return child;
   }
 
-  /** What prom-client's registry prints at a scrape. */
+  /** The samples that prom-client's registry prints at a scrape. */
   async get(): Promise<{ name: string; help: string; type: string; aggregator: "sum"; values: Sample[] }> {
     const values = [...this.#children.values()].flatMap(child => this.samples(child));
     return { name: this.name, help: this.help, type: this.type, aggregator: "sum", values };

@@ -10,7 +10,7 @@ export type StreamEndReason =
   | "deadline"
   | "drain";
 
-/** Streams of RPC methods, whatever carries them. How long they live is no latency: there is no histogram of it. */
+/** Streams of RPC methods, over any carrier. Their lifetime is no latency: there is no histogram of it. */
 export class StreamMetrics {
   readonly #messages: CounterSeries;
   readonly #bytes: CounterSeries;

@@ -1,7 +1,7 @@
 import type { Registry } from "prom-client";
 import type { Exemplar } from "./series.js";
 
-/** A metric of one process at one moment, as prom-client tells it. */
+/** A metric of one process at one moment, as prom-client returns it. */
 export interface MetricState {
   readonly name: string;
   readonly help: string;
@@ -15,13 +15,13 @@ interface MetricSample {
   readonly value: number;
   /** Where it differs from the metric's: `…_bucket`. */
   readonly metricName?: string;
-  /** Of a bucket: an observation that it counts. Histograms of prom-client, and JSON, say null where there is none. */
+  /** Of a bucket: an observation that it counts. Histograms of prom-client, and JSON, have null where there is none. */
   readonly exemplar?: Exemplar | null | undefined;
 }
 
 /**
- * How the values that several processes have of one series become one. `first` is the primary's: what concerns all
- * processes alike and is counted there.
+ * How the values that several processes have of one series are combined. `first` is the primary's: counts that concern
+ * all processes alike and are kept there.
  */
 type Rule = "sum" | "max" | "min" | "average" | "first";
 
@@ -85,12 +85,12 @@ function add(rule: Rule, total: Total, { value, exemplar }: MetricSample): void 
   else if (rule === "min") total.value = Math.min(total.value, value);
 }
 
-/** What is left of a process that has ended: all that only grows. */
+/** The metrics of an ended process that are kept: all that only grow. */
 export function lasting(states: readonly MetricState[]): MetricState[] {
   return states.filter(state => state.type !== "gauge" && ruleOf(state) === "sum");
 }
 
-/** What a registry knows, to be given to another process. */
+/** The metrics of a registry, for another process. */
 export async function metricStates(registry: Registry): Promise<MetricState[]> {
   return (await registry.getMetricsAsJSON()) as unknown as MetricState[];
 }

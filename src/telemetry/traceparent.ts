@@ -11,7 +11,7 @@ export interface Traceparent {
   readonly sampled: boolean;
 }
 
-/** Characters of `tracestate` that are passed on (W3C Trace Context section 3.3.1.5 asks for at least 512). */
+/** Most characters of `tracestate` that are passed on (W3C Trace Context section 3.3.1.5 requires at least 512). */
 const maxTracestate = 512;
 
 const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;

@@ -24,8 +24,8 @@ export function takesFile(path: readonly Field[]): boolean {
 }
 
 /**
- * The bytes of a request that sets one field to the content of a file, and nothing else. Behind other bytes of the same
- * message they set it beside what those set.
+ * The bytes of a request that sets one field to the content of a file, and nothing else. After other bytes of the same
+ * message they add the field to those.
  * @param path to the field; empty where the request is a google.api.HttpBody
  * @param contentType for google.api.HttpBody; empty: none
  * @returns pieces; those of `content` are not copied
@@ -56,7 +56,7 @@ export function fileBytes(
   return pieces;
 }
 
-/** What stands before a value of so many bytes. */
+/** The tag and length before a value of so many bytes. */
 function fieldHead(number: number, length: number): Uint8Array {
   const writer = new WireWriter();
   writer.tag(number, LENGTH);

@@ -20,7 +20,7 @@ import { fieldPath, takesFile } from "./file-bytes.js";
 
 /**
  * The fields of a form on their way to a request message. Texts bind as query parameters do, JSON as the member of a
- * body does. Files are not kept here, but what they may set is decided here.
+ * body does. Files are not kept here, but which fields they may set is decided here.
  */
 export class FormFields {
   readonly #plan: RequestPlan;
@@ -29,7 +29,7 @@ export class FormFields {
   readonly #tree = createObject();
   readonly #work = { units: maxWorkUnits };
   readonly #parted = new Map<string, PartedParameter<QueryTarget>>();
-  /** What is set by parts, from the fields of `#type` on; files too. */
+  /** The fields set by parts, from the fields of `#type` on; files too. */
   readonly #set = new SetFields();
   #size = 0;
   /** Whether there is the one part that is the body. */
@@ -194,7 +194,7 @@ class SetFields {
 
   /**
    * Adds the field at the end of a path, again where it is a list.
-   * @returns what is in the way: the other member of a oneof, or "set": the field, one around it or one inside it
+   * @returns the conflict: the other member of a oneof, or "set": the field, one around it or one inside it
    */
   add(path: readonly Field[]): Field | "set" | undefined {
     let at: SetFields = this;

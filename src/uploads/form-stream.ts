@@ -20,7 +20,7 @@ interface FormReader {
   end(emit: Emit): void | Promise<void>;
 }
 
-/** What a method that streams makes of its request. */
+/** How a method that streams reads its request. */
 interface StreamedForm {
   readonly plan: RequestPlan;
   readonly clientStreaming: boolean;

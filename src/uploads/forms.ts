@@ -18,7 +18,7 @@ import {
 
 export type FormKind = "multipart" | "urlencoded";
 
-/** What a form is encoded as; undefined where a content type is none. */
+/** The encoding of a form; undefined for other content types. */
 export function formKind(contentType: string | undefined): FormKind | undefined {
   if (contentType === undefined) return undefined;
   const [type = ""] = contentType.split(";", 1);
@@ -38,7 +38,7 @@ export function isForm(contentType: string, raw: boolean): boolean {
   return kind === "multipart" || (kind === "urlencoded" && !raw);
 }
 
-/** What a form may cost. */
+/** The limits of a form. */
 export interface FormLimits extends UploadsConfig {
   /** Bytes of all that is not in files: the limit of other bodies. */
   readonly text: number;
@@ -132,7 +132,7 @@ function* urlencodedSteps(text: string, fields: FormFields, limits: FormLimits):
   }
 }
 
-/** What is done with the parts that are files. */
+/** Takes the parts that are files. */
 export interface FileConsumer {
   begin(path: readonly Field[], contentType: string): void;
   data(chunk: Buffer, path: readonly Field[], contentType: string): void;
@@ -165,7 +165,7 @@ export class FormParts implements PartConsumer {
     this.#content = [];
     if (this.#path === undefined) return;
     this.#left = this.#limits.file;
-    // RFC 7578 §4.4 says text/plain, which is wrong for a file without a type.
+    // RFC 7578 §4.4 defines text/plain as the default, which is wrong for a file without a type.
     this.#contentType = head.contentType === "" && head.file ? "application/octet-stream" : head.contentType;
     this.#files.begin(this.#path, this.#contentType);
   }

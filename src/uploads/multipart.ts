@@ -1,7 +1,7 @@
 import type { Steps } from "../net/pace.js";
 import { gatewayError } from "../status/failure.js";
 
-/** What stands before the content of a part. */
+/** The head before the content of a part. */
 export interface PartHead {
   /** The name of the form's field. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface PartHead {
   readonly contentType: string;
 }
 
-/** What is done with the parts of a body, in their order. */
+/** Takes the parts of a body, in their order. */
 export interface PartConsumer {
   begin(head: PartHead): void;
   /** @param chunk a piece of the content, not empty */
@@ -45,8 +45,8 @@ export function boundaryOf(contentType: string): string {
 }
 
 /**
- * Takes a multipart/form-data body (RFC 7578) apart as it comes. It is strict: whatever could be read in two ways, or
- * would be left out, is an error. Nothing is kept but the head of a part and what may be the beginning of a boundary.
+ * Parses a multipart/form-data body (RFC 7578) as it comes. It is strict: anything ambiguous or
+ * ignored is an error. It keeps only the head of a part and the possible beginning of a boundary.
  */
 export class MultipartParser {
   readonly #delimiter: Buffer;
@@ -67,8 +67,8 @@ export class MultipartParser {
   }
 
   /**
-   * Reads a piece of the body, in steps that are small whatever it holds.
-   * @throws GatewayError MALFORMED_FORM, BODY_TOO_LARGE, and whatever the consumer throws
+   * Reads a piece of the body, in steps that are small for any content.
+   * @throws GatewayError MALFORMED_FORM, BODY_TOO_LARGE, and errors of the consumer
    */
   *read(chunk: Buffer): Steps {
     for (let at = 0; at < chunk.length; at += maxStepBytes) {
@@ -178,12 +178,12 @@ export class MultipartParser {
     if (end > start) this.#consumer.data(bytes.subarray(start, end));
   }
 
-  /** Gives what cannot be the beginning of a delimiter. @returns what can */
+  /** Passes on the bytes that cannot be the beginning of a delimiter. @returns the others */
   #giveContent(bytes: Buffer): Buffer {
     const mayBegin = Math.max(0, bytes.length - this.#delimiter.length + 1);
     const cr = bytes.indexOf(13, mayBegin);
     const end = cr < 0 ? bytes.length : cr;
-    // The line end of the head is given with what follows it.
+    // The line end of the head is passed on with the bytes after it.
     if (!this.#began && end <= 2) return bytes;
     this.#give(bytes, end);
     return bytes.subarray(end);
@@ -231,7 +231,7 @@ function partHead(bytes: Buffer, index: number): PartHead {
 
 /**
  * The value of a parameter of a header, without quotes; undefined where it is missing.
- * @throws GatewayError MALFORMED_FORM where it stands there twice, or the parameters cannot be read
+ * @throws GatewayError MALFORMED_FORM where it occurs twice, or the parameters cannot be read
  */
 function parameterOf(header: string, name: string): string | undefined {
   let found: string | undefined;

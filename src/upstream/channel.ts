@@ -16,7 +16,7 @@ export function metadataText(metadata: Metadata, name: string): string | undefin
   return undefined;
 }
 
-/** Hears of the attempts of a call, for traces. */
+/** Receives the attempts of a call, for traces. */
 export interface CallTrace {
   /** Undefined where the trace is not recorded. */
   readonly traceId: string | undefined;
@@ -30,7 +30,7 @@ export interface CallTrace {
 }
 
 export interface AttemptTrace {
-  /** What it sends beside the metadata of the call. */
+  /** Metadata of the attempt beside that of the call. */
   readonly metadata: Metadata;
   /** Once. */
   ended(status: CallStatus): void;
@@ -86,16 +86,16 @@ export interface CallStatus {
   readonly message: string;
   /** Undefined when code is 0. */
   readonly origin: FailureOrigin | undefined;
-  /** What a tRPC server sent: `ret` or `func_ret`. Neither is a code of gRPC. */
+  /** The code of a tRPC server: `ret` or `func_ret`. Neither is a code of gRPC. */
   readonly backendCode?: number;
   /**
-   * Most bytes: of a message (`max_message_size`) where the origin is a size, of what is kept of a stream where it was
+   * Most bytes: of a message (`max_message_size`) where the origin is a size; of the kept part of a stream where it was
    * refused after more of it had been sent.
    */
   readonly limit?: number;
 }
 
-/** A status for people who operate the gateway. */
+/** The text of a status for operators of the gateway. */
 export function statusDetail({ origin, backendCode, message }: CallStatus): string {
   return `${origin}${backendCode === undefined ? "" : ` ${backendCode}`}: ${message}`;
 }
@@ -120,7 +120,7 @@ export interface UnaryResult {
 }
 
 /**
- * What a call says of its messages where nothing reads them: they are whole envelopes, flag and length included, compressed
+ * The encodings of the messages of a call that are not read: whole envelopes, flag and length included, compressed
  * or not, both ways. Initial metadata of the response has `grpc-encoding` and `grpc-accept-encoding`, where they came.
  */
 export interface PassedEncodings {
@@ -131,7 +131,7 @@ export interface PassedEncodings {
 
 export interface StreamCall {
   readonly path: string;
-  /** What metrics count it as, where the path comes from outside. */
+  /** The name under which metrics count it, where the path comes from outside. */
   readonly countedAs?: string | undefined;
   readonly passed?: PassedEncodings | undefined;
   readonly metadata: Metadata;
@@ -150,7 +150,7 @@ export interface StreamCall {
 }
 
 export interface StreamHandle {
-  /** False asks the caller to wait for `onDrain` before it sends more. */
+  /** Returns false where the caller has to wait for `onDrain` before it sends more. */
   send(message: Uint8Array): boolean;
   /** No more requests. */
   end(): void;

@@ -43,7 +43,7 @@ export function checkClientTls(
   }
 }
 
-/** What connections to a server are made with; undefined without TLS. Loading has tried the files. */
+/** The TLS options of connections to a server; undefined without TLS. The files were checked when loading. */
 export function readClientTls(tls: ClientTlsConfig | undefined): TlsOptions | undefined {
   if (tls === undefined) return undefined;
   if (tls === true) return {};

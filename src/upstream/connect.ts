@@ -4,12 +4,12 @@ import type { SocketHandlers } from "../h2/connection.js";
 import type { EndpointAddress, UpstreamTarget } from "./balancing/target.js";
 import type { ChannelOptions } from "./options.js";
 
-/** What a connection over TLS needs. */
+/** The secrets of a connection over TLS. */
 export interface Secrets {
   readonly context: SecureContext;
   /** The name expected in the certificate; undefined: that of the target. */
   readonly serverName: string | undefined;
-  /** The protocol that the server has to agree to (ALPN); undefined: none is asked for. */
+  /** The protocol that the server has to agree to (ALPN); undefined: none is required. */
   readonly alpn: string | undefined;
 }
 

@@ -24,7 +24,7 @@ export interface PooledCall {
   conclude(outcome: StreamOutcome): void;
 }
 
-/** A connection as a pool sees it. It tells the pool what happens to it. */
+/** A connection as a pool sees it. It notifies the pool of changes. */
 export interface PooledConnection<S> {
   /** It takes another call. */
   readonly room: boolean;
@@ -39,8 +39,8 @@ export interface PooledConnection<S> {
 }
 
 /**
- * The connections to one address, whatever is spoken on them: opens one when a call needs it, again after a failure with
- * growing pauses, and more where calls find no room.
+ * The connections to one address, of any protocol: opens one when a call needs it, again after a failure with
+ * growing pauses, and more where the open ones have no capacity.
  */
 export abstract class ConnectionPool<S extends PooledCall, C extends PooledConnection<S>> {
   readonly #maxConnections: number;
@@ -212,7 +212,7 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
     clearTimeout(this.#connectTimer);
     if (this.#closed && this.#queue.length === 0) return;
     this.#connectLater();
-    // What is connected already goes on, for those too that looked for another connection.
+    // Established connections continue, also for calls that wait for another connection.
     if (this.#connections.length > 0) {
       for (const call of this.#queue) call.avoided = undefined;
       this.#assignQueued();
@@ -240,7 +240,7 @@ export abstract class ConnectionPool<S extends PooledCall, C extends PooledConne
     return `No connection established. Last error: ${this.#failure}`;
   }
 
-  /** After `close`: ends what no call needs. */
+  /** After `close`: ends connections without calls. */
   #closeWhenIdle(): void {
     if (this.#queue.some(({ closed }) => !closed)) return;
     clearTimeout(this.#backoffTimer);

@@ -28,7 +28,7 @@ export interface ChannelOptions {
 /** Values of `transport` in the configuration. `lean`: our own HTTP/2 client; `grpc-js`: that of `@grpc/grpc-js`. */
 export const grpcTransports = ["lean", "grpc-js"] as const;
 
-/** Ways to speak to endpoints: those of gRPC, and tRPC's own. */
+/** Transports to endpoints: those of gRPC, and tRPC's own. */
 export type TransportKind = (typeof grpcTransports)[number] | "trpc";
 
 export type Balancing = "round_robin" | "least_request" | "pick_first";
@@ -43,7 +43,7 @@ export interface TlsOptions {
 }
 
 export interface HealthOptions {
-  /** The service asked for; empty: the server as a whole. */
+  /** The service whose health is requested; empty: the server as a whole. */
   readonly service: string;
 }
 

@@ -4,14 +4,14 @@ import type { DraftOf } from "../config/schema.js";
 import type { ChannelOptions, grpcTransports } from "./options.js";
 import { checkTrpc, type TrpcConfig, trpcOptions } from "./trpc/config.js";
 
-/** What the sections of an upstream say that not every protocol has. */
+/** Sections of an upstream that only some protocols have. */
 interface ProtocolSections {
   readonly transport: (typeof grpcTransports)[number];
   readonly health?: unknown;
   readonly trpc?: TrpcConfig;
 }
 
-/** A protocol of RPC backends: what it has, and what an upstream may say of it. */
+/** A protocol of RPC backends: its features, and the sections that an upstream of it may have. */
 interface RpcProtocolType {
   /** Whether the gateway carries streams over it; unary calls it does in any case. */
   readonly streams: boolean;
@@ -22,7 +22,7 @@ interface RpcProtocolType {
   /** Sections of an upstream that only this protocol has. */
   readonly sections: readonly (keyof ProtocolSections)[];
   check?(at: Path, upstream: DraftOf<ProtocolSections>, findings: Findings): void;
-  /** What the protocol adds to the options of a channel. */
+  /** The options of a channel that the protocol adds. */
   options(upstream: ProtocolSections): Pick<ChannelOptions, "transport" | "trpc">;
 }
 
@@ -54,7 +54,7 @@ export function rpcProtocol(name: string | undefined): RpcProtocolType | undefin
     : undefined;
 }
 
-/** Checks what an upstream says that not every protocol has. */
+/** Checks the sections of an upstream that only some protocols have. */
 export function checkProtocol(
   at: Path,
   upstream: DraftOf<ProtocolSections & { readonly protocol: string }>,

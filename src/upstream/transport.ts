@@ -21,7 +21,7 @@ export interface TransportCall {
   readonly timeout: number | undefined;
   /** How often the call was sent before (`grpc-previous-rpc-attempts`). */
   readonly previousAttempts: number;
-  /** Messages of so many bytes and more are sent compressed with gzip; undefined: none is, and the call does not say so. */
+  /** Messages of so many bytes and more are sent compressed with gzip; undefined: none, and no header announces it. */
   readonly compressFrom?: number | undefined;
   /** Only `lean` has it. */
   readonly passed?: PassedEncodings | undefined;
@@ -79,7 +79,7 @@ export interface TransportStream {
   send(message: Uint8Array): void;
   /** No more messages will be sent. */
   end(): void;
-  /** Asks for one more message; what is not asked for waits in the upstream through flow control. */
+  /** Requests one more message; others wait in the upstream through flow control. */
   read(): void;
   /** Resets the stream. No event follows. */
   cancel(): void;
@@ -101,12 +101,12 @@ export type Connector = (
   onFailing: () => void,
 ) => Transport;
 
-/** A way to speak to endpoints, as `transport` of an upstream selects it. */
+/** A kind of transport, as `transport` of an upstream selects it. */
 export interface TransportType {
   /** As `protocol` of an upstream names it, and the label of metrics. */
   readonly protocol: RpcProtocol;
   /**
-   * Prepares what all endpoints of a channel share.
+   * Prepares the part that all endpoints of a channel share.
    * @throws Error where the TLS material cannot be used: certificate or key is not PEM, or they do not belong together
    */
   connector(options: ChannelOptions): Connector;

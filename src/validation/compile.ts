@@ -40,13 +40,13 @@ export async function compileValidators(
   return inTurns(pace, enforceRules(model, ruled));
 }
 
-/** What searching one message type for rules costs. */
+/** Units for searching one message type for rules. */
 const searchUnits = 10;
 
 /** The number of `(buf.validate.message)`, `(buf.validate.oneof)` and `(buf.validate.field)` in their options. */
 const RULES = 1159;
 
-/** Finds which types have rules, their own or those of any type within. Remembers what it has found to have none. */
+/** Finds which types have rules, their own or those of any type within. Remembers the types without rules. */
 class RuleFinder {
   readonly #free = new Set<MessageType>();
 
@@ -66,7 +66,7 @@ function hasOwnRules({ options, oneofs, fields }: MessageType): boolean {
   return carries(options) || [...oneofs, ...fields].some(member => carries(member.options));
 }
 
-/** Rules that cannot be read count too: compiling them reports what is wrong. */
+/** Rules that cannot be read count too: compiling them reports the problem. */
 function carries({ bytes }: Options): boolean {
   const reader = new WireReader(bytes);
   while (reader.next()) {

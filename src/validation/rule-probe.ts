@@ -35,12 +35,12 @@ export function* probeRules(
   return [];
 }
 
-/** What planning a type's rules, or trying them, costs. */
+/** Units for planning a type's rules, or trying them. */
 export function unitsOf({ fields }: DescMessage): number {
   return 20 + 5 * fields.length;
 }
 
-/** What has options, and with them maybe rules. */
+/** A descriptor with options, and maybe rules in them. */
 type Bearer = DescMessage | DescOneof | DescField;
 
 /** Tries each bearer of rules while no other has any, since the first rule that fails hides those behind it. */

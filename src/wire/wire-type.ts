@@ -6,7 +6,7 @@ export const START_GROUP = 3;
 export const END_GROUP = 4;
 export const FIXED32 = 5;
 
-/** What stands before a field: its number and its wire type, below 2^32. */
+/** The tag before a field: its number and its wire type, below 2^32. */
 export function tagOf(number: number, wireType: number): number {
   return ((number << 3) | wireType) >>> 0;
 }

@@ -62,11 +62,11 @@ export class WireWriter {
     else this.varint(BigInt(value));
   }
 
-  /** A field that is a message, of what `write` writes. */
+  /** A message field with the content that `write` writes. */
   message(number: number, write: (inner: WireWriter) => void): void {
     this.tag(number, LENGTH);
     this.#reserve(1);
-    // The length takes one byte, in most; else what was written makes room for it.
+    // The length takes one byte, in most cases; else the content is moved.
     const start = this.#length + 1;
     this.#length = start;
     write(this);

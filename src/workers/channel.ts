@@ -8,10 +8,10 @@ const maxPendingBytes = 64 << 20;
 /** Bytes of one frame. Both sides are ours: a longer one means that the stream is not read right. */
 const maxFrameBytes = 256 << 20;
 
-/** Bytes before the topic: length of what follows it, kind, number of the request, length of the topic. */
+/** Bytes before the topic: length of the rest, kind, number of the request, length of the topic. */
 const headBytes = 10;
 
-/** What a frame is: a message, a request, the response to one, or why there is none. */
+/** The kinds of frames: a message, a request, the response to one, or the failure of one. */
 const kinds = { message: 0, request: 1, response: 2, failure: 3 } as const;
 type Kind = (typeof kinds)[keyof typeof kinds];
 
@@ -48,17 +48,17 @@ export class ProcessChannel {
   #lastRequest = 0;
   #corked = false;
   #open = true;
-  /** What has arrived of a frame that is not complete. */
+  /** The received part of an incomplete frame. */
   #chunks: Buffer[] = [];
   #held = 0;
   #needed = headBytes;
 
-  /** @param failed is told what a handler of messages throws, which costs the message alone */
+  /** @param failed called with the error of a message handler; only that message is lost */
   constructor(socket: Socket, failed: (error: unknown) => void) {
     this.#socket = socket;
     this.#failed = failed;
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    // How it ended tells nothing: a process that is killed resets the connection.
+    // The error is of no interest: a process that is killed resets the connection.
     socket.on("error", () => undefined);
     this.closed = new Promise(resolve => {
       socket.once("close", () => {
@@ -80,7 +80,7 @@ export class ProcessChannel {
    * Sends a request and waits for its response.
    * @param timeoutMs none: as long as the other side lives
    * @throws ChannelClosed (by rejection) where the other side ends before
-   * @throws Error (by rejection) with the message of what the other side threw, or that the time is over
+   * @throws Error (by rejection) with the message of the other side's error, or that the time is over
    */
   ask<Q, R>({ name, request, response }: Question<Q, R>, question: Q, timeoutMs?: number): Promise<R> {
     return new Promise<R>((resolve, reject) => {
@@ -104,7 +104,7 @@ export class ProcessChannel {
     this.#handlers.set(name, payload => handle(codec.decode(payload)));
   }
 
-  /** Has requests answered, by one handler; what it throws is the failure that the other side sees. */
+  /** Sets the only handler of these requests; its error is the failure that the other side gets. */
   onRequest<Q, R>(
     { name, request, response }: Question<Q, R>,
     respond: (question: Q) => R | Promise<R>,
@@ -112,7 +112,7 @@ export class ProcessChannel {
     this.#responders.set(name, async payload => response.encode(await respond(request.decode(payload))));
   }
 
-  /** Sends what is written and closes. */
+  /** Sends the written frames and closes. */
   close(): void {
     this.#socket.end();
     this.#end();

@@ -3,10 +3,10 @@ import { Socket } from "node:net";
 import { ChannelClosed, ProcessChannel } from "./channel.js";
 import type { Question, Topic } from "./topic.js";
 
-/** The file descriptor of the channel in a worker: behind input, output, errors and what Node.js uses itself. */
+/** The file descriptor of the channel in a worker: after input, output, errors and Node.js's own channel. */
 const channelFd = 4;
 
-/** Milliseconds that a worker has for what is left after its drain. */
+/** Milliseconds that a worker has to end after its drain. */
 const endGraceMs = 10_000;
 
 /** Milliseconds before a worker is started again that ended soon after its start, for the second time and at most. */
@@ -20,7 +20,7 @@ export interface WorkerProcess {
   /** From 1; the worker that replaces it has it too. */
   readonly id: number;
   readonly pid: number;
-  /** Whether it takes the place of one that ended. */
+  /** Whether it replaces one that ended. */
   readonly replaces: boolean;
   readonly channel: ProcessChannel;
 }
@@ -45,13 +45,13 @@ export interface PoolOptions {
   start(worker: WorkerProcess): Promise<void>;
   /** A worker ended and is to be replaced. */
   ended(end: Ended): void;
-  /** What a handler of messages threw. */
+  /** Reports the error of a message handler. */
   failed(error: unknown): void;
 }
 
 interface Slot {
   readonly id: number;
-  /** Whether the next one takes the place of another. */
+  /** Whether the next one replaces another. */
   replaces: boolean;
   /** How often in a row it ended before it was settled. */
   failures: number;
@@ -72,7 +72,7 @@ interface Run {
 type WorkerHandler = (worker: WorkerProcess) => void;
 
 /**
- * The workers of a primary: it starts them, replaces those that end, and tells who joined and left. There is one in a
+ * The workers of a primary: it starts them, replaces those that end, and reports joins and exits. There is one in a
  * process.
  */
 export class WorkerPool {
@@ -97,8 +97,8 @@ export class WorkerPool {
   }
 
   /**
-   * Starts the first worker and, once it serves, the others: what is wrong for all is found once.
-   * @throws Error what the first of them that does not start rejects with; nothing is left then
+   * Starts the first worker and, once it serves, the others: errors that concern all are found once.
+   * @throws Error of the first of them that does not start; no worker is left then
    */
   async start(): Promise<void> {
     cluster.setupPrimary({
@@ -141,7 +141,7 @@ export class WorkerPool {
     for (const worker of this.serving) if (worker !== except) worker.channel.send(topic, message);
   }
 
-  /** Asks all that serve, each for itself: a failure is told beside the responses. */
+  /** Sends a request to all that serve, each for itself: failures are returned beside the responses. */
   askAll<Q, R>(
     question: Question<Q, R>,
     request: Q,
@@ -163,7 +163,7 @@ export class WorkerPool {
 
   /**
    * Ends all workers.
-   * @param stop has one finish what is under way; it is ended when that is over
+   * @param stop has one finish its work; it is ended when that is done
    */
   async close(stop: (worker: WorkerProcess) => Promise<void>): Promise<void> {
     this.#closing = true;
@@ -240,14 +240,14 @@ export class WorkerPool {
     slot.process = child;
     for (const handle of this.#forked) handle(worker);
     const exited = new Promise<string>(resolve => {
-      // What it has sent before its end is read first.
+      // Messages sent before its end are read first.
       const ended = (how: string): void => void channel.closed.then(() => resolve(how));
       child.once("exit", (code, signal) => ended(signal ? `signal ${signal}` : `exit code ${code}`));
       child.once("error", error => ended(error.message));
     }).finally(() => this.#leave(slot, worker));
     const run: Run = { worker, exited, started: Promise.resolve(), servedSince: undefined };
     run.started = this.#begin(slot, run).catch(async (error: unknown) => {
-      // It has told why, or it ended without.
+      // It has reported the reason, or ended without.
       system.kill("SIGKILL");
       const how = await exited;
       throw error instanceof ChannelClosed

@@ -6,14 +6,14 @@ export interface PayloadCodec<T> {
   decode(bytes: Uint8Array): T;
 }
 
-/** What messages of one kind are, and how they are written. */
+/** The type of messages of one kind, and their encoding. */
 export interface Topic<T> {
   /** At most 255 ASCII characters. */
   readonly name: string;
   readonly codec: PayloadCodec<T>;
 }
 
-/** What requests of one kind are, and their responses. */
+/** The types of requests of one kind and of their responses, and their encoding. */
 export interface Question<Q, R> {
   readonly name: string;
   readonly request: PayloadCodec<Q>;

@@ -8,17 +8,17 @@ import { type Transport, type WebSocketConstructor, webSocketTransport } from ".
 export interface ClientOptions {
   /** Such as wss://api.example.com/ws; in a page also /ws. */
   readonly url: string;
-  /** Sent as `Bearer`; a function is asked for each connection, and before the token ends. */
+  /** Sent as `Bearer`; a function is called for each connection, and before the token expires. */
   readonly token?: TokenSource | undefined;
   /** In the order in which they are tried. Default: `"websocket"`. */
   readonly transports?: readonly ("websocket" | Transport)[];
-  /** In place of the global one, which Node.js 20 does not have. */
+  /** Replaces the global one, which Node.js 20 does not have. */
   readonly webSocket?: WebSocketConstructor | undefined;
   /** Milliseconds that a transport may take to open. Default 5,000. */
   readonly connectTimeout?: number;
-  /** Milliseconds without a sign after which a gateway that was asked is given up. Default 5,000. */
+  /** Milliseconds without a frame after which a connection is closed that owes a response or a pong. Default 5,000. */
   readonly responseTimeout?: number;
-  /** Milliseconds of silence after which the gateway is asked for a sign. Default 20,000. */
+  /** Milliseconds of silence after which a ping is sent. Default 20,000. */
   readonly heartbeat?: number;
   /** Milliseconds before connecting again: the first wait, doubled each time, and the longest. Default 500, 15,000. */
   readonly backoff?: { readonly min?: number; readonly max?: number };
@@ -68,7 +68,7 @@ export class Client {
   readonly #maxFrameBytes: number;
   readonly #link: Link;
   readonly #roomLink: RoomLink;
-  /** What waits for the connection to open, or for the client to be closed. */
+  /** Called when the connection opens, or the client is closed. */
   readonly #waiters = new Set<() => void>();
   #lastId = 0;
 

@@ -1,4 +1,4 @@
-/** Listeners of one object, by the name of what happens. */
+/** Listeners of one object, by the name of the event. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
 

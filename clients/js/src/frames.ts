@@ -16,7 +16,7 @@ export interface Message extends Position {
   readonly [field: string]: unknown;
 }
 
-/** Who is in a room. */
+/** The members of a room. */
 export interface Presence {
   /** Sockets. */
   readonly count: number;
@@ -24,7 +24,7 @@ export interface Presence {
   readonly members: readonly string[];
 }
 
-/** What the gateway sends, as far as its type is known. */
+/** A frame of the gateway, as far as its type is known. */
 export interface ServerFrame {
   readonly type: string;
   readonly id?: number | string;
@@ -32,7 +32,7 @@ export interface ServerFrame {
   readonly [field: string]: unknown;
 }
 
-/** What is asked of the gateway; its id is given when it is sent. */
+/** A request to the gateway; its id is set when it is sent. */
 export interface ClientFrame {
   readonly type: string;
   readonly [field: string]: unknown;
@@ -59,7 +59,7 @@ export class RealtimeError extends Error {
     super(message);
   }
 
-  /** Seconds after which the gateway wants to be asked again. */
+  /** Seconds after which the gateway accepts another attempt. */
   get retryAfter(): number | undefined {
     const wait = this.frame?.retry_after;
     return typeof wait === "number" ? wait : undefined;

@@ -20,11 +20,11 @@ export interface LinkOptions {
   readonly transports: readonly Transport[];
   /** Milliseconds, of each transport. */
   readonly connectTimeout: number;
-  /** Milliseconds without a sign of the gateway while it owes a response, or has been asked for one. */
+  /** Milliseconds without a frame of the gateway while it owes a response or a pong. */
   readonly responseTimeout: number;
-  /** Milliseconds of silence after which the gateway is asked for a sign. */
+  /** Milliseconds of silence after which a ping is sent. */
   readonly heartbeat: number;
-  /** Milliseconds before the first retry and the longest, each without what chance takes off. */
+  /** Milliseconds before the first retry and the longest, each without the random reduction. */
   readonly backoff: { readonly min: number; readonly max: number };
   /** Frames that are sent at once after silence, and each second. */
   readonly rate: { readonly burst: number; readonly perSecond: number };
@@ -34,7 +34,7 @@ export interface LinkOwner {
   state(state: State): void;
   opened(): void;
   frame(frame: ServerFrame): void;
-  /** What was sent and has no response will get none. @param code of the close; undefined where the client ended it */
+  /** Frames without a response so far will get none. @param code of the close; undefined where the client ended it */
   lost(code: number | undefined): void;
   /** Whether the gateway owes a response. */
   readonly waiting: boolean;
@@ -123,7 +123,7 @@ export class Link {
     if (this.#queue.length > 0) this.#pacer = setTimeout(() => this.#flush(), 1000 / perSecond);
   }
 
-  /** Asks the gateway for a sign: the connection is given up where none comes. */
+  /** Sends a ping: the connection is closed where nothing comes back. */
   probe(): void {
     if (this.#state.state !== "open" || this.#pingedAt !== undefined) return;
     this.#pingedAt = performance.now();
@@ -297,7 +297,7 @@ export class Link {
     this.#set({ state: "closed", code, reason });
   }
 
-  /** Nothing of what was begun is of interest any more. */
+  /** Drops everything that was begun. */
   #abandon(code?: number): void {
     this.#attempt++;
     clearTimeout(this.#timer);
@@ -316,7 +316,7 @@ function isFinal(code: number): boolean {
   return code >= 4400 && code < 4500 && code !== 4408 && code !== 4429;
 }
 
-/** Seconds after which a gateway that shuts down wants to be asked again. */
+/** Seconds after which a gateway that shuts down accepts another attempt. */
 function retryAfter(reason: string): number {
   try {
     return Math.min(600, Number((JSON.parse(reason) as { retry_after?: unknown }).retry_after) || 0);

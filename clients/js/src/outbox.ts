@@ -7,7 +7,7 @@ export interface SendOptions {
 
 /** A message that is no text. */
 export interface JsonMessage {
-  /** What kind of message it is. */
+  /** The kind of message. */
   readonly event?: string;
   readonly data?: Json;
 }
@@ -18,15 +18,15 @@ export interface Sent extends Position {
   readonly duplicate: boolean;
 }
 
-/** What an outbox needs of its client. */
+/** The part of its client that an outbox uses. */
 export interface OutboxLink {
-  /** False where the gateway does not know `key`, so that what may have been sent is not sent again. */
+  /** False where the gateway does not know `key`, so that messages that may have been sent are not sent again. */
   keys: boolean;
   /** Messages that may wait in a room to be sent. */
   readonly queue: number;
-  /** Milliseconds before what was refused for the moment is tried again. */
+  /** Milliseconds before a message that was refused temporarily is sent again. */
   readonly retryDelay: number;
-  /** @param onResponse runs at once with the response, before what follows it */
+  /** @param onResponse called at once with the response, before the frames after it */
   ask(frame: ClientFrame, onResponse?: (frame: ServerFrame) => void): Promise<ServerFrame>;
 }
 
@@ -39,7 +39,7 @@ interface Outgoing {
   reject(error: Error): void;
 }
 
-/** The messages that wait to be sent to one room. They go one after the other, so that the order stays whatever is refused. */
+/** The messages waiting to be sent to one room: one after the other, so that refusals do not change their order. */
 export class Outbox {
   readonly #waiting: Outgoing[] = [];
   readonly #room: string;
@@ -81,7 +81,7 @@ export class Outbox {
     this.#paused = true;
   }
 
-  /** Pauses; what waits is not sent any more. */
+  /** Pauses; waiting messages are not sent any more. */
   clear(error: RealtimeError): void {
     this.pause();
     for (const outgoing of [...this.#waiting])
@@ -141,7 +141,7 @@ export class Outbox {
   }
 }
 
-/** Milliseconds until what was refused for the moment is tried again. */
+/** Milliseconds until a message that was refused temporarily is sent again. */
 export function retryDelay({ retryAfter = 0 }: RealtimeError, link: Pick<OutboxLink, "retryDelay">): number {
   return Math.max(1000 * retryAfter, link.retryDelay) * (1 + 0.2 * Math.random());
 }

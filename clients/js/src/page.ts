@@ -1,4 +1,4 @@
-/** What the link does when something happens to the page around it. */
+/** The reactions of the link to events of the page around it. */
 export interface PageEvents {
   /** The network is there, or the page is looked at again. */
   awake(): void;

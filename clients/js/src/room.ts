@@ -14,7 +14,7 @@ export interface Loss {
   readonly epoch: string;
   /** The first and the last of them. */
   readonly from: number;
-  /** Infinity where the epoch has ended, and nobody knows how far it went. */
+  /** Infinity where the epoch has ended at an unknown number. */
   readonly to: number;
 }
 
@@ -24,10 +24,10 @@ export interface RoomEvents {
   lost: Loss;
   /** It is a member, for the first time or again. `missed` messages follow or are `lost`. */
   joined: { readonly again: boolean; readonly missed: number };
-  /** Somebody else has joined, or left. */
+  /** Another member has joined, or left. */
   enter: string;
   leave: string;
-  /** Who is there; asked for after each change as long as somebody listens. */
+  /** The members; requested after each change as long as there is a listener. */
   members: Presence;
   /** It is no member any more, and does not try to be. */
   refused: RealtimeError;
@@ -38,15 +38,15 @@ export interface RoomEvents {
 export interface RoomOptions {
   /** The name in the room, where the gateway does not know it by authentication. */
   readonly from?: string | undefined;
-  /** The last message of an earlier session: what has followed it is delivered. */
+  /** The last message of an earlier session: the messages after it are delivered. */
   readonly since?: Position | undefined;
-  /** Where the room is joined with one. A function is asked for each join, and for another before one ends. */
+  /** Where the room is joined with one. A function is called for each join, and for another before one expires. */
   readonly token?: string | ((why: "join" | "expiring") => string | Promise<string>) | undefined;
   /** Messages of before that are delivered on the first join, as far as the gateway has them. Default 0. */
   readonly last?: number | undefined;
 }
 
-/** What a room needs of its client. */
+/** The part of its client that a room uses. */
 export interface RoomLink extends OutboxLink {
   readonly open: boolean;
   /** @throws RealtimeError CLOSED */
@@ -56,7 +56,7 @@ export interface RoomLink extends OutboxLink {
 
 type Membership = "out" | "joining" | "in";
 
-/** How often presence is asked for at most, milliseconds. */
+/** Least milliseconds between two requests for presence. */
 const presenceIntervalMs = 300;
 
 /** One room. It stays a member over lost connections, and accounts for every message. */
@@ -124,7 +124,7 @@ export class Room {
     return this.#outbox.send(message, timeout);
   }
 
-  /** Sends what is not kept and has no number, such as that somebody types. @throws RealtimeError where that fails, once */
+  /** Sends a message without history or number, such as a typing notice, once. @throws RealtimeError where it fails */
   async sendEphemeral(message: JsonMessage): Promise<void> {
     await this.#link.ask({ ...message, type: "publish", room_id: this.name, ephemeral: true });
   }
@@ -134,7 +134,7 @@ export class Room {
     return { count: Number(count), members: members as string[] };
   }
 
-  /** Stops being a member; what still waits to be sent is not. */
+  /** Leaves the room; messages that still wait are not sent. */
   async leave(): Promise<void> {
     if (this.#wanted === undefined) return;
     const member = this.#membership !== "out" && this.#link.open;
@@ -216,7 +216,7 @@ export class Room {
     this.#join(this.#position, this.#position !== undefined);
   }
 
-  /** @param again the user has been told of messages up to `since` */
+  /** @param again the user has been notified of messages up to `since` */
   #join(since: Position | undefined, again: boolean): void {
     const { token } = this.#options;
     const wanted = this.#wanted;
@@ -260,7 +260,7 @@ export class Room {
       .catch(() => undefined);
   }
 
-  /** Runs before what follows the response is read. */
+  /** Runs before the frames after the response are read. */
   #acknowledged(since: Position | undefined, { epoch, seq }: Position, again: boolean): void {
     const { last = 0 } = this.#options;
     if (since === undefined && last > 0 && seq > 0) {
@@ -297,11 +297,11 @@ export class Room {
   }
 
   #message(message: Message): void {
-    // What comes before the room is entered comes again after that.
+    // Messages before the room is entered come again after that.
     if (this.#membership !== "in") return;
     const { epoch, seq } = message;
     if (seq === undefined) {
-      // Ephemeral: it has no place among the others.
+      // Ephemeral: it has no position among the others.
       this.#events.emit("message", message);
       return;
     }
@@ -372,7 +372,7 @@ class Deferred {
   });
 
   constructor() {
-    // Who does not wait for it learns of it by events.
+    // A user that does not wait for it is notified by events.
     this.promise.catch(() => undefined);
   }
 }

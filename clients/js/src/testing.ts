@@ -11,7 +11,7 @@ interface FakeRoom {
   readonly keys: Map<string, Position>;
 }
 
-/** A frame that a test refuses, or answers itself. */
+/** A frame that a test refuses, or responds to itself. */
 export interface Refusal {
   readonly reason: string;
   readonly message?: string;
@@ -19,8 +19,8 @@ export interface Refusal {
 }
 
 /**
- * A gateway in the memory of a test: rooms with history, presence and resuming, and calls that the test answers.
- * `new Client({ url: "ws://test", transports: [server.transport] })` talks to it.
+ * A gateway in the memory of a test: rooms with history, presence and resuming, and calls that the test handles.
+ * `new Client({ url: "ws://test", transports: [server.transport] })` connects to it.
  */
 export class FakeServer {
   readonly connections = new Set<FakeConnection>();
@@ -30,11 +30,11 @@ export class FakeServer {
   readonly tokens: (string | undefined)[] = [];
   /** Messages that each room keeps. */
   history = 100;
-  /** False: connections are taken, and nothing is answered. */
+  /** False: connections are accepted, and there are no responses. */
   responsive = true;
-  /** What a connection is refused with; undefined: it is taken. */
+  /** The refusal of a connection; undefined: it is accepted. */
   refuseConnection: ((request: TransportRequest) => { code: number; reason: string } | undefined) | undefined;
-  /** What a frame is refused with; undefined: it takes effect. */
+  /** The refusal of a frame; undefined: it takes effect. */
   refuse: ((frame: ClientFrame) => Refusal | undefined) | undefined;
   readonly transport: Transport;
   readonly #rooms = new Map<string, FakeRoom>();
@@ -68,7 +68,7 @@ export class FakeServer {
     return { epoch, seq };
   }
 
-  /** Publishes what nobody gets, and nobody can fetch later. */
+  /** Publishes messages that no member gets, and no client can fetch later. */
   lose(room: string, count = 1): void {
     const at = this.#room(room);
     at.seq += count;
@@ -87,7 +87,7 @@ export class FakeServer {
     return [...this.#room(room).members.values()];
   }
 
-  /** Answers calls of that method; an async iterable is a stream. A thrown object with `reason` is the error. */
+  /** Handles calls of that method; an async iterable is a stream. A thrown object with `reason` is the error. */
   onCall(method: string, handler: CallHandler): void {
     this.#calls.set(method, handler);
   }
@@ -273,7 +273,7 @@ export class FakeConnection implements Carrier {
     this.#events.opened();
   }
 
-  /** To the client, or from it: what a client sends is text. */
+  /** To the client, or from it: frames of a client are text. */
   send(frame: string | ServerFrame): void {
     if (!this.#open || !this.#server.responsive) return;
     if (typeof frame !== "string") {
@@ -298,7 +298,7 @@ export class FakeConnection implements Carrier {
     this.send({ type: "error", id: call, reason: "CALL_CANCELLED", message: "the call was cancelled" });
   }
 
-  /** @param code tells the client, which closes without one */
+  /** @param code of the gateway; undefined where the client closes */
   close(code?: number, reason = ""): void {
     if (!this.#open) return;
     this.#open = false;

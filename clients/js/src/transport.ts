@@ -40,7 +40,7 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-/** @param given in place of the global one, which Node.js 20 does not have */
+/** @param given replaces the global one, which Node.js 20 does not have */
 export function webSocketTransport(given?: WebSocketConstructor): Transport {
   return {
     name: "websocket",
@@ -55,7 +55,7 @@ export function webSocketTransport(given?: WebSocketConstructor): Transport {
         if (frame !== undefined) events.frame(frame);
       };
       socket.onclose = ({ code, reason }: { code: number; reason: string }) => events.closed(code, reason);
-      // What has gone wrong is told by `closed`.
+      // The error is reported by `closed`.
       socket.onerror = () => undefined;
       return {
         send: text => socket.send(text),
@@ -68,7 +68,7 @@ export function webSocketTransport(given?: WebSocketConstructor): Transport {
   };
 }
 
-/** @returns undefined for what is no frame */
+/** @returns undefined for any text but a frame */
 export function readFrame(text: string): ServerFrame | undefined {
   try {
     const frame: unknown = JSON.parse(text);

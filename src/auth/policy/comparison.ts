@@ -4,7 +4,7 @@ import { integerOf } from "../claims.js";
 import { ExpressionError } from "./expression.js";
 import type { Condition, Facts, Truth } from "./truth.js";
 
-/** What is known at load of the values that an operand can have. */
+/** The type of an operand's values, as known at load. */
 export type Type =
   | { readonly kind: "text" | "integer" | "boolean" }
   | { readonly kind: "enum"; readonly enum: EnumType }
@@ -70,7 +70,7 @@ function condition(left: Operand, right: Operand, test: Condition["test"]): Cond
   };
 }
 
-/** Kleene's "or" over a list; of nothing it is false, unless what is looked for is unknown. */
+/** Kleene's "or" over a list; of an empty list it is false, unless the operand is unknown. */
 function anyOf<T>(items: readonly T[], test: (item: T) => Truth, unknown: boolean): Truth {
   let truth: Truth = unknown ? undefined : false;
   for (const item of items) {

@@ -99,7 +99,7 @@ export const PoliciesSchema = Type.Array(PolicySchema, {
 export type PoliciesConfig = Loaded<typeof PoliciesSchema>;
 export type PolicyConfig = PoliciesConfig[number];
 
-/** What compiles policies against routes is checked there; here is what the text alone shows. */
+/** Checks of the text alone; compiling policies against routes does the others. */
 export function checkPolicies(policies: DraftOf<PoliciesConfig> | undefined, findings: Findings): void {
   const first = new Map<string, number>();
   policies?.forEach((policy, index) => {

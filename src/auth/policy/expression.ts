@@ -46,7 +46,7 @@ interface Located {
   readonly column: number;
 }
 
-/** A rule that cannot be: what is wrong with it, and where. */
+/** An invalid rule: the error, and its position. */
 export class ExpressionError extends Error {
   override readonly name = "ExpressionError";
   constructor(

@@ -25,7 +25,7 @@ export type Found =
   /** The path leads through a map entry that does not exist. */
   | { readonly kind: "nowhere" };
 
-/** The parts of a message, start and end in turn. What parsers merge is what stands in them one after the other. */
+/** The parts of a message, start and end in turn. Parsers merge parts as if they followed each other. */
 type Spans = readonly number[];
 
 const unset: Found = { kind: "unset" };
@@ -34,7 +34,7 @@ const none: readonly Field[] = [];
 const groupDepth = 100;
 
 /**
- * A reader of one field, compiled once. It finds in serialized messages what any parser finds
+ * A reader of one field, compiled once. It finds in serialized messages the same value as any parser
  * (https://protobuf.dev/programming-guides/encoding/): the last value of a singular field, messages merged, packed
  * and unpacked lists, nothing of a oneof's member that another member came after, nothing of another wire type.
  * A message or a map as the leaf is read as `true` where it is there.
@@ -83,7 +83,7 @@ function leafReader({ field, key }: PathStep): (reader: Reader, spans: Spans) =>
     : (reader, spans) => lastOf(reader, spans, field);
 }
 
-/** The contents of a message field, wherever it stands. */
+/** The contents of a message field, in all parts. */
 function contents(reader: Reader, spans: Spans, field: Field): Spans {
   const found: number[] = [];
   const wanted = field.delimited ? START_GROUP : LENGTH;
@@ -168,7 +168,7 @@ function eachField(
   });
 }
 
-/** Walks the fields of a message; what `visit` does not read is skipped. */
+/** Walks the fields of a message; fields that `visit` does not read are skipped. */
 function walk(reader: Reader, spans: Spans, visit: (tag: number) => boolean): void {
   for (let index = 0; index < spans.length; index += 2) {
     const end = spans[index + 1] as number;

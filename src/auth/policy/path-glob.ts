@@ -7,10 +7,10 @@ export type Coverage = "always" | "never" | "depends";
 /**
  * A glob over paths: `*` within a segment stands for any text, `**` for any number of segments.
  *
- * A path can be read in more than one way, and what is behind the gateway may read it in another way than the gateway
+ * A path can be read in more than one way, and a backend may read it in another way than the gateway
  * does. It is under the glob where any reading is: in any case of letters; with `%2F`, `\` and `%5C` as separators or
- * not; decoded once or twice; with empty segments or without; with `;parameters` or without; with the `:verb` or without. So no spelling of
- * a path leads past a policy.
+ * not; decoded once or twice; with empty segments or without; with `;parameters` or without; with the `:verb` or
+ * without. So no spelling of a path avoids a policy.
  */
 export interface PathGlob {
   coverage(template: Template): Coverage;
@@ -49,7 +49,7 @@ function itemOf(segment: string): Item | undefined {
 
 function matchesAnyReading(items: Items, segments: readonly string[]): boolean {
   let states = begin(items);
-  // Where a slash at the end means nothing, what stands before it is the last.
+  // Where a slash at the end means nothing, the segment before it is the last.
   const end = segments.findLastIndex(segment => segment !== "");
   for (let index = 0; index < segments.length; index++) {
     const from = states;
@@ -74,7 +74,7 @@ function mayMatch(items: Items, { segments, verb }: Template): boolean {
     if (segment.kind === "literal") {
       const from = states;
       states = step(items, from, fold(segment.value), false);
-      // What follows can be nothing.
+      // The rest can match nothing.
       if (segments.slice(index + 1).every(({ kind }) => kind === "multi")) {
         const text = verb === undefined ? segment.value : `${segment.value}:${verb}`;
         states = either(states, step(items, from, fold(text), true));
@@ -117,7 +117,7 @@ function begin(items: Items): States {
   return closed(items, states);
 }
 
-/** `**` may stand for nothing. */
+/** `**` may match nothing. */
 function closed(items: Items, states: States): States {
   for (let at = 0; at < items.length; at++) {
     if (states[at] && items[at] === undefined) states[at + 1] = true;
@@ -174,8 +174,8 @@ function fold(text: string): string {
 }
 
 /**
- * A test for a pattern in which `*` stands for any text. Takes time in proportion to the pattern and the text, whatever
- * they are.
+ * A test for a pattern in which `*` stands for any text. Takes time in proportion to the pattern and the text, in every
+ * case.
  */
 export function wildcard(pattern: string): (text: string) => boolean {
   const [head = "", ...rest] = pattern.split("*");

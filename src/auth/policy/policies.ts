@@ -23,7 +23,7 @@ export interface AuthorizationTarget {
   readonly method: string;
   /** With the prefix of its service. */
   readonly template: Template;
-  /** Undefined where the gateway answers itself or passes the request on. */
+  /** Undefined where the gateway serves the route itself or forwards the request. */
   readonly rpc: MethodType | undefined;
   /** False where `auth` is none. */
   readonly authenticated: boolean;
@@ -31,7 +31,7 @@ export interface AuthorizationTarget {
   readonly routeless?: boolean;
 }
 
-/** The policies of one configuration. Every route is compiled first; what is wrong is in `diagnostics` afterwards. */
+/** The policies of one configuration. Every route is compiled first; problems are in `diagnostics` afterwards. */
 export interface Policies {
   /** Undefined where no policy matches the route. */
   authorizer(target: AuthorizationTarget): Authorizer | undefined;
@@ -51,7 +51,7 @@ export function createPolicies(configs: readonly PolicyConfig[], context: Policy
   return new CompiledPolicies(configs, context);
 }
 
-/** A policy with what decides where it holds. */
+/** A policy with the matchers of its routes. */
 interface Matcher {
   readonly index: number;
   readonly policy: Policy;
@@ -166,7 +166,7 @@ class CompiledPolicies implements Policies {
     }));
   }
 
-  /** Undefined, and a problem, where the rule does not fit the place. */
+  /** Undefined, and a problem, where the rule does not fit the scope. */
   #demand(matcher: Matcher, scope: RuleScope, place: string): Demand | undefined {
     try {
       return demandOf(matcher.policy, scope);
@@ -208,7 +208,7 @@ function coverageOf({ glob, rpc, methods, room }: Matcher, target: Authorization
   return glob === undefined ? "always" : glob.coverage(target.template);
 }
 
-/** HEAD is answered by routes of GET. */
+/** HEAD is served by routes of GET. */
 function asGet(method: string): string {
   return method === "HEAD" ? "GET" : method;
 }

@@ -8,7 +8,7 @@ import { parseExpression } from "./expression-parser.js";
 import { compileRule, conjuncts, type RuleScope } from "./rule.js";
 import type { Condition, Facts } from "./truth.js";
 
-/** One item of `auth.policies` with what does not depend on the route. */
+/** One item of `auth.policies`, as far as it is independent of the route. */
 export interface Policy {
   readonly config: PolicyConfig;
   /** Its name, or its index as text. */
@@ -16,14 +16,14 @@ export interface Policy {
   readonly counters: PolicyCounters;
   /** Undefined where there is no rule, or none that can be read. */
   readonly rule: Expression | undefined;
-  /** What is wrong with the rule's text. */
+  /** The error in the rule's text. */
   readonly fault: ExpressionError | undefined;
 }
 
-/** What a policy demands at one place. */
+/** The condition of a policy in one scope. */
 export interface Demand {
   readonly policy: Policy;
-  /** False where nobody can pass who is not known. */
+  /** False where no unauthenticated caller can pass. */
   readonly anonymous: boolean;
   /** All of these; of `anyScope` one, where there are some. */
   readonly scopes: readonly string[];
@@ -48,7 +48,7 @@ export function createPolicy(config: PolicyConfig, index: number, metrics: Polic
   }
 }
 
-/** @throws ExpressionError where the rule does not fit the types of the place */
+/** @throws ExpressionError where the rule does not fit the types of the scope */
 export function demandOf(policy: Policy, scope: RuleScope): Demand {
   const { deny, require: demand } = policy.config;
   const conditions =

@@ -129,7 +129,7 @@ function typeOf(field: Field): Type | undefined {
   }
 }
 
-/** What a parser reports for a field that is not set. */
+/** The value of a field that is not set, as a parser reports it. */
 function defaultOf({ kind, defaultText: text, enum: type }: Field): FieldValue {
   switch (kind) {
     case "string":

@@ -15,7 +15,7 @@ export interface RoomParts {
   part(room: string, name: string): string | undefined;
 }
 
-/** Where a rule is to be evaluated: what the names in it stand for. */
+/** The scope in which a rule is evaluated: the meaning of its names. */
 export interface RuleScope {
   /** Type of the request; undefined where there is none. */
   readonly input: MessageType | undefined;
@@ -24,7 +24,7 @@ export interface RuleScope {
   readonly parts?: RoomParts | undefined;
 }
 
-/** Checks a rule against the types of its place. @throws ExpressionError */
+/** Checks a rule against the types of its scope. @throws ExpressionError */
 export function compileRule(rule: Expression, scope: RuleScope): Condition {
   switch (rule.kind) {
     case "and":
@@ -49,7 +49,7 @@ export function conjuncts(rule: Expression): readonly Expression[] {
   return rule.kind === "and" ? [...conjuncts(rule.left), ...conjuncts(rule.right)] : [rule];
 }
 
-/** A value that stands alone: a claim or a field that is true. */
+/** An operand without a comparison: a claim or a field that is true. */
 function isTrue(operand: Operand): Condition {
   const { type } = operand;
   if (type.kind !== "boolean" && type.kind !== "claim") {
@@ -106,7 +106,7 @@ function operandOf(expression: Expression, scope: RuleScope): Operand {
         column,
         needsMessage: items.some(item => item.needsMessage),
         needsIdentity: items.some(item => item.needsIdentity),
-        // Compared item by item, each as what it is.
+        // Compared item by item, each by its own type.
         type: { kind: "list", element: { kind: "claim" } },
         shown: "the list",
         items,
@@ -138,7 +138,7 @@ function referenceOperand(reference: Reference, scope: RuleScope): Operand {
     throw new ExpressionError(`"${root}" has no fields; only claim and request do`, column, near);
   }
   switch (root) {
-    // A subject may stand for a number, as claims may.
+    // A subject may be compared as a number, as claims may.
     case "subject":
       return { ...known, type: { kind: "claim" }, read: ({ identity }) => identity?.subject };
     case "provider":

@@ -1,9 +1,9 @@
 import type { Identity } from "../identity.js";
 
-/** What a rule is evaluated over. */
+/** The values that a rule is evaluated over. */
 export interface Facts {
   readonly identity: Identity | undefined;
-  /** The request as the backend gets it; empty where a rule does not ask for it. */
+  /** The request as the backend gets it; empty where no rule needs it. */
   readonly message: Uint8Array;
   /** Empty where there is none. */
   readonly room: string;
@@ -16,9 +16,9 @@ export type Truth = boolean | undefined;
 export interface Condition {
   /** True where it compares with fields of the request. */
   readonly needsMessage: boolean;
-  /** False where it cannot become true while nobody knows who calls. */
+  /** False where it cannot become true for an unauthenticated caller. */
   readonly anonymous: boolean;
-  /** False where it cannot become false while nobody knows who calls. */
+  /** False where it cannot become false for an unauthenticated caller. */
   readonly refusable: boolean;
   test(facts: Facts): Truth;
 }

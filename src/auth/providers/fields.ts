@@ -1,7 +1,7 @@
 import { text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
 
-/** Where the credential stands in a request. */
+/** The position of the credential in a request. */
 export const placement = {
   header: Type.Optional(text("header", { description: "Request header that carries it." })),
   scheme: Type.Optional(

@@ -94,13 +94,13 @@ function checkIntrospection(
 
 /** Bytes of a response. */
 const responseLimit = 256 * 1024;
-/** Most milliseconds for which a token is refused without asking again. */
+/** Most milliseconds for which a token is refused without another request to the issuer. */
 const refusedForMs = 5000;
 /** RFC 7662 §2.2: members that are instants, in seconds. */
 type Instant = "exp" | "nbf";
 
 /**
- * Asks the issuer whether a token is active. Whatever is not a clear response refuses the request with 503.
+ * Has the issuer decide whether a token is active. Any response but a clear one refuses the request with 503.
  */
 function createIntrospectionProvider(
   name: string,

@@ -13,7 +13,7 @@ const metadataLimit = 256 * 1024;
 
 /**
  * Adds an error for a URL with a user name or a password, a warning for plain HTTP to another machine.
- * @param sent what goes to that URL
+ * @param sent the data that goes to that URL
  */
 export function checkWebUrl(at: Path, url: string | undefined, sent: string, findings: Findings): void {
   if (url === undefined || !URL.canParse(url)) return;
@@ -23,7 +23,8 @@ export function checkWebUrl(at: Path, url: string | undefined, sent: string, fin
 }
 
 /**
- * Asks a service, within a span where the trace is recorded. Redirects are not followed: they could lead anywhere.
+ * Sends a request to a service, within a span where the trace is recorded. Redirects are not followed: they could lead
+ * anywhere.
  * @throws Error where there is no connection
  */
 export async function tracedFetch(
@@ -125,7 +126,7 @@ export async function discover(
   const url = metadata[key];
   if (typeof url !== "string" || !URL.canParse(url)) throw new Error(`has metadata without "${key}"`);
   const { protocol } = new URL(url);
-  // Who can change what is sent in plain text must not be able to say where the keys are.
+  // An attacker that can change plain text must not be able to choose the URL of the keys.
   if (protocol !== "https:" && protocol !== new URL(issuer).protocol)
     throw new Error(`has metadata in which "${key}" is not an https URL`);
   return url;

@@ -134,7 +134,7 @@ function claimsOf(certificate: ClientCertificate, subject: string): Claims {
   });
 }
 
-/** `*` stands for any text; everything else for itself. */
+/** `*` matches any text; everything else itself. */
 function globPattern(glob: string): RegExp {
   const parts = glob.split("*").map(part => part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`, "su");

@@ -5,7 +5,7 @@ import { AMBIGUOUS, type CredentialReader, isCredential, maxCredentialLength } f
 import type { Identity } from "../identity.js";
 import { CredentialRefusal, type Provider, refuse } from "../provider.js";
 
-/** What a token turned out to be. */
+/** The result of verifying a token. */
 export interface Verified {
   readonly identity: Identity;
   /** Until when that may be remembered, milliseconds since 1970. */
@@ -19,7 +19,7 @@ export interface TokenProviderOptions {
   readonly read: CredentialReader;
   /** Most tokens that are remembered. */
   readonly cacheSize: number;
-  /** Milliseconds for which a refused token is refused without asking again; 0: asked again each time. */
+  /** Milliseconds for which a refused token is refused from the cache; 0: it is verified each time. */
   readonly refusedFor: number;
   now(): number;
   /** Grows when everything that is remembered has become worthless. */
@@ -105,8 +105,8 @@ interface Entry<T> {
 }
 
 /**
- * What is known of tokens, by their hash: the tokens themselves are not kept. Bounded: what was asked for least
- * recently goes first, half of the cache at a time, so that a hit costs one look-up and moves nothing.
+ * The results for tokens, by their hash: the tokens themselves are not kept. Bounded: the least recently used
+ * entries go first, half of the cache at a time, so that a hit costs one look-up and moves nothing.
  */
 export class TokenCache<T> {
   readonly #half: number;
@@ -157,7 +157,7 @@ export class TokenCache<T> {
   }
 }
 
-/** SHA-256, which costs less than what a map would need to look a long string up. */
+/** SHA-256, which costs less than the look-up of a long string in a map. */
 export function tokenHash(token: string): string {
   return hash("sha256", token, "base64");
 }

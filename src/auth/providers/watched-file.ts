@@ -2,28 +2,28 @@ import { type BigIntStats, statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isReplayed } from "../../net/files.js";
 
-/** Milliseconds between two looks. Looking finds also what notifications miss: network drives, swapped symbolic links. */
+/** Milliseconds between two checks. They also find changes without events: network drives, swapped symbolic links. */
 const interval = 1000;
 
-/** What a file holds, as of its last good reading. */
+/** The content of a file, as of its last good reading. */
 export interface WatchedFile<T> {
   readonly content: T;
-  /** What the last reading threw: the content is older than the file. Undefined where it was good. */
+  /** The error of the last reading: the content is older than the file. Undefined where it was good. */
   readonly problem: unknown;
   close(): void;
 }
 
 /**
  * Reads a file, and again whenever it has changed. Where reading throws, the previous content is kept.
- * @param again hears of each later reading: what it threw, or undefined
- * @throws what the first reading throws
+ * @param again called after each later reading: with its error, or undefined
+ * @throws the error of the first reading
  */
 export function watchedFile<T>(
   file: string,
   read: () => T,
   again: (problem: unknown, content: T) => void,
 ): WatchedFile<T> {
-  // Before the reading, so that no change after it is missed; what is replayed may have changed already.
+  // Before the reading, so that no change after it is missed; a replayed file may have changed already.
   let seen = isReplayed(file) ? undefined : describe(statSync(file, { bigint: true, throwIfNoEntry: false }));
   let content = read();
   let problem: unknown;

@@ -59,8 +59,8 @@ export class BodyCopy {
 
   /**
    * @param variables decoded path values, in the order of the paths
-   * @param work what may still be spent
-   * @returns false where the tree has to decide; what was written is then worth nothing
+   * @param work the work that is left
+   * @returns false where the tree has to decide; the bytes written so far are then invalid
    */
   write(body: Uint8Array, variables: readonly string[], writer: Writer, work: Work): boolean {
     return this.#copy.write(body, writer, this.#depth, work) && this.#addVariables(variables, writer);

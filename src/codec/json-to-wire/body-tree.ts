@@ -12,7 +12,7 @@ export type BodyTarget =
 
 /**
  * The fields that a JSON body sets in the request message.
- * @throws TranscodeError where the body is not JSON, or not what its target takes
+ * @throws TranscodeError where the body is not JSON, or does not fit its target
  */
 export function bodyTree(target: BodyTarget, bytes: Uint8Array, depth: number, work: Work): JsonObject {
   if (target.kind === "field") {

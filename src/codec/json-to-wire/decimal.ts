@@ -36,7 +36,7 @@ export class Long {
   ) {}
 }
 
-/** Decimal digits that a double holds exactly, whatever they are. */
+/** Decimal digits that a double always holds exactly. */
 const EXACT_DIGITS = 15;
 const maxDigits = 20;
 /** Digits of the upper part; the product with a power of ten below 10^11 is then done in two exact pieces. */
@@ -51,8 +51,8 @@ const TWO_32 = 0x1_0000_0000;
 const powersOfTen = Array.from({ length: topDigits + 1 }, (_, exponent) => 10 ** exponent);
 
 /**
- * Reads integers in any form that JSON has for them (`12`, `1e3`, `10.0`, `1200e-2`) digit by digit. It holds what was
- * read last; no await lies between `read` and the use of that.
+ * Reads integers in any form that JSON has for them (`12`, `1e3`, `10.0`, `1200e-2`) digit by digit. It holds the last
+ * integer that was read; no await lies between `read` and its use.
  */
 class IntegerReader {
   /** Where the number ended. */

@@ -16,7 +16,7 @@ export type Encode = (value: JsonValue, writer: Writer, depth: number) => void;
 /**
  * Writes the content of a message from the JSON text at the cursor, in one pass and without a tree.
  * @param depth as for `Encode`
- * @throws BAIL or TranscodeError where the text may not be what the type wants; `Encode` then finds out
+ * @throws BAIL or TranscodeError where the text may not fit the type; `Encode` then decides
  */
 export type EncodeText = (cursor: JsonCursor, writer: Writer, depth: number) => void;
 
@@ -39,7 +39,7 @@ export interface EncodeNode extends TextEncoder {
   encode: Encode;
 }
 
-/** In one step, for what is small or rare. */
+/** In one step, for values that are small or rare. */
 export function singleStep(encodeText: EncodeText): EncodeTextSteps {
   // biome-ignore lint/correctness/useYield: it has no place to stop
   return function* (cursor, writer, depth) {
@@ -47,7 +47,7 @@ export function singleStep(encodeText: EncodeText): EncodeTextSteps {
   };
 }
 
-/** Finds out what members mean that the message type does not declare. */
+/** Resolves members that the message type does not declare. */
 export class ExtraMembers {
   readonly #model: Model;
   readonly #type: MessageType;
@@ -147,7 +147,7 @@ export function conflict(name: string, other: string): TranscodeError {
 /**
  * The error to throw on from a message: ours gets the name of the field before its path.
  * @param item the field at fault
- * @param parent the object that gives the field by one of its names; undefined where a field stands alone
+ * @param parent the object that gives the field by one of its names; undefined for a field on its own
  */
 export function located(
   error: unknown,

@@ -4,7 +4,7 @@ import { createObject, isJsonObject, type JsonObject, type JsonValue } from "../
 
 /**
  * The value that a request tree holds for a field, under its JSON name or its proto name; undefined where it has none.
- * @throws TranscodeError DUPLICATE_KEY where it stands under both
+ * @throws TranscodeError DUPLICATE_KEY where it is set under both
  */
 function childOf(tree: JsonObject, field: Field): JsonValue | undefined {
   const { jsonName, name } = field;
@@ -33,9 +33,9 @@ export function valueAt(tree: JsonObject, path: readonly Field[]): JsonValue | u
 }
 
 /**
- * The object that holds the leaf of a path, with the objects on the way made where they are missing.
- * @param names what missing ones are called; without it by their JSON names
- * @throws TranscodeError INVALID_VALUE where something else than an object stands in the way
+ * The object that holds the leaf of a path; missing objects on the path are created.
+ * @param names the names of created objects; without it their JSON names
+ * @throws TranscodeError INVALID_VALUE where the path leads through a value that is no object
  */
 function holderOf(tree: JsonObject, path: readonly Field[], names?: readonly string[]): JsonObject {
   let holder = tree;
@@ -57,8 +57,8 @@ function holderOf(tree: JsonObject, path: readonly Field[], names?: readonly str
 }
 
 /**
- * Sets the leaf of a path, replacing what is there under either name.
- * @param names what the fields are called where they are new; without it by their JSON names
+ * Sets the leaf of a path, replacing the value under either of its names.
+ * @param names the names of fields that are new; without it their JSON names
  */
 export function setAt(
   tree: JsonObject,
@@ -70,7 +70,7 @@ export function setAt(
   const holder = holderOf(tree, path, names);
   const name = names?.[path.length - 1] ?? leaf.jsonName;
   const other = name === leaf.name ? leaf.jsonName : leaf.name;
-  // To delete what is not there costs as much as the rest.
+  // Deleting a member that does not exist costs as much as the rest.
   if (other !== name && holder[other] !== undefined) delete holder[other];
   holder[name] = value;
 }

@@ -9,9 +9,9 @@ import { parseJson } from "./parse-json.js";
 import type { Writer } from "./writer.js";
 
 /**
- * Thrown where a text is not what one pass over the bytes understands: malformed, of the wrong type, or rare. Whoever
- * catches it starts over by way of the JSON tree, which settles what the text means or what is wrong with it; so
- * nothing here needs to say why.
+ * Thrown where one pass over the bytes does not understand a text: malformed, of the wrong type, or rare. The catcher
+ * starts over by way of the JSON tree, which decides what the text means or what is wrong with it; so BAIL carries no
+ * reason.
  */
 export const BAIL: unique symbol = Symbol("JSON for the tree");
 
@@ -28,8 +28,8 @@ const CLOSE_OBJECT = 0x7d;
 const loneSurrogate = /\p{Surrogate}/u;
 
 /**
- * Walks the bytes of one JSON text and copies what it finds to a Writer. Each method starts at the first byte of what
- * it reads, white space passed, and leaves `pos` behind it; all throw BAIL.
+ * Walks the bytes of one JSON text and copies values to a Writer. Each method starts at the first byte of its value,
+ * after white space, and leaves `pos` behind it; all throw BAIL.
  */
 export class JsonCursor {
   readonly bytes: Buffer;
@@ -297,7 +297,7 @@ export class JsonCursor {
     this.space();
   }
 
-  /** The three bytes after the first of a word. */
+  /** The three bytes after the first of a literal. */
   #word(second: number, third: number, fourth: number): void {
     const { bytes, pos } = this;
     if (bytes[pos + 1] !== second || bytes[pos + 2] !== third || bytes[pos + 3] !== fourth) throw BAIL;

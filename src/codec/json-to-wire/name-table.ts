@@ -1,6 +1,6 @@
 /** Finds names among UTF-8 bytes without making strings of them. */
 export class NameTable {
-  /** The expected name of each entry as it stands in JSON, without the quote before but with the one after it. */
+  /** The expected name of each entry in JSON, without the quote before but with the one after it. */
   readonly quoted: readonly (Uint8Array | undefined)[];
   readonly #slots: Int32Array;
   readonly #mask: number;

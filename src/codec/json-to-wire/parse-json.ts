@@ -6,14 +6,14 @@ import { cost, maxWorkUnits, spend, type Work } from "../work.js";
 export interface JsonLimits {
   /** Most levels of nested lists and objects. */
   readonly depth: number;
-  /** What reading may still cost, and encoding what was read; undefined allows as much as any text may cost. */
+  /** The work that is left for reading, and then for encoding; undefined: the limit of any one text. */
   readonly work?: Work;
 }
 
 /**
  * Parses one JSON text, strictly by RFC 8259: UTF-8 without errors, no repeated member names, no lone surrogates,
- * nothing after the value. A byte order mark is skipped. Numbers that a double would not print as they
- * stand are kept as text (`JsonNumber`).
+ * nothing after the value. A byte order mark is skipped. Numbers that a double would not print as the same text
+ * are kept as text (`JsonNumber`).
  * @throws TranscodeError MALFORMED_JSON, DUPLICATE_KEY, TOO_DEEP or TOO_COMPLEX, with line and column.
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits): JsonValue {
@@ -41,7 +41,7 @@ const maxInlineMembers = 64;
 /** A decimal with at most this many characters reads into a double without losing a digit. */
 const maxPlainNumberChars = 15;
 
-/** What follows a backslash, beside `u`. */
+/** The characters that may follow a backslash, beside `u`. */
 const escapedCharacters = new Map([
   [0x22, '"'],
   [0x2f, "/"],
@@ -327,7 +327,7 @@ class Parser {
   }
 }
 
-/** True where a double prints the decimal as it stands: without zeros at its end and not below a millionth. */
+/** True where a double prints the decimal as the same text: without zeros at its end and not below a millionth. */
 function isShortest(text: string, start: number, end: number): boolean {
   if (text.charCodeAt(end - 1) === ZERO) return false;
   const first = text.charCodeAt(start) === MINUS ? start + 1 : start;

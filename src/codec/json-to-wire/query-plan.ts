@@ -13,14 +13,14 @@ import {
 } from "./query.js";
 import { leafFromText, partedValue } from "./text-value.js";
 
-/** What to do with query parameters that name no field. */
+/** How query parameters are treated that name no field. */
 export interface QueryPolicy {
   readonly unknown: "reject" | "ignore";
-  /** Names that are passed over whatever `unknown` says. */
+  /** Names that are ignored, independent of `unknown`. */
   readonly ignore: ReadonlySet<string>;
 }
 
-/** What query parameters are read by. */
+/** How query parameters are read. */
 export interface QuerySpec {
   readonly input: MessageType;
   readonly codecs: Codecs;
@@ -151,7 +151,7 @@ export function fromText(leaf: Field, text: string, name: string): JsonValue {
   }
 }
 
-/** Gives an error the name of what it is about. */
+/** Adds the name of the parameter to an error. */
 function named(error: unknown, name: string): unknown {
   if (!(error instanceof TranscodeError)) return error;
   return new TranscodeError(error.reason, name, error.message, error.suggestion);

@@ -24,7 +24,7 @@ export type Resolution =
 /** Most parameters that the query of one request may carry. */
 const maxParameters = 1000;
 
-/** Longer names are no typing errors; a search for what was meant would not help. */
+/** Longer names are no typing errors; a search for the nearest name would not help. */
 const maxSuggestedChars = 256;
 
 /**
@@ -94,7 +94,7 @@ interface Nameless {
   readonly message: MessageType;
   /** The names before. */
   readonly names: readonly string[];
-  /** What is left of the parameter. */
+  /** The rest of the parameter. */
   readonly rest: string;
 }
 
@@ -152,7 +152,7 @@ function punctuatedNames(message: MessageType): readonly string[] {
   return names;
 }
 
-/** @param subscript what follows the last name: nothing, or from a bracket on */
+/** @param subscript the text after the last name: empty, or from a bracket on */
 function leafTarget(
   path: readonly Field[],
   names: readonly string[],

@@ -59,12 +59,12 @@ export class RequestPlan {
     this.#bodyCopy = needsTree ? undefined : "unplanned";
   }
 
-  /** What the plan was made from. */
+  /** The specification that the plan was made from. */
   get spec(): RequestSpec {
     return this.#spec;
   }
 
-  /** True where the body is taken as it is, whatever its content type (`google.api.HttpBody`). */
+  /** True where the body is taken unchanged, with any content type (`google.api.HttpBody`). */
   get takesRawBody(): boolean {
     return this.#rawBody;
   }

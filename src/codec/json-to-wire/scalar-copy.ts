@@ -15,7 +15,7 @@ import type { Writer } from "./writer.js";
  */
 export type CopyScalar = (cursor: JsonCursor, writer: Writer, tag: number, sparse: boolean) => void;
 
-/** What copies the values of a field, of its elements or of a map's values that are not messages. */
+/** The function that copies the values of a field, of its elements or of a map's values that are not messages. */
 export function scalarCopy(field: Field): CopyScalar {
   switch (field.kind) {
     case "string":

@@ -105,12 +105,12 @@ export function enumValue(type: EnumType, ignoreUnknown: boolean): (value: JsonV
   };
 }
 
-/** The error for a value that does not fit; says what was expected and what was found. */
+/** The error for a value that does not fit; names the expected and the found value. */
 export function invalid(expected: string, found: JsonValue): TranscodeError {
   return new TranscodeError("INVALID_VALUE", "", `expected ${expected}, found ${describeJson(found)}`);
 }
 
-/** Undefined where the value is no integer in its plain form; what is none at all or large is found out by `readInteger`. */
+/** Undefined where the value is no integer in its plain form; `readInteger` handles the other forms and large ones. */
 function plainNumber(value: JsonValue): number | undefined {
   const number = typeof value === "string" ? plainInteger(value) : value;
   return typeof number === "number" && Number.isSafeInteger(number) ? number : undefined;

@@ -11,12 +11,12 @@ import type { EncodeField } from "./tree-encoder.js";
 
 const stopHere = " if (s.over(c, w)) yield;";
 
-/** Members that one word of bits can note as seen. */
+/** Members that one 32-bit word can mark as seen. */
 const bitsOfWord = 31;
 
 /**
- * The one-pass encoder of a message from an object. Generated: one loop over the members, each copied to the wire where
- * it stands.
+ * The one-pass encoder of a message from an object. Generated: one loop over the members, each copied to the wire in
+ * its order.
  * @param names every name that a member may have, and the index of its field in `fields`
  * @param apart fields that come from elsewhere: their members bail, and they are not missed where they are required
  */

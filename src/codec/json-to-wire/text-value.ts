@@ -122,7 +122,7 @@ function wellKnownFromText(type: MessageType, text: string): JsonValue {
   }
 }
 
-/** `google.protobuf.Value` takes JSON's words and numbers for what they are, and anything else for a string. */
+/** `google.protobuf.Value` takes JSON's literals and numbers as such, and anything else as a string. */
 function jsonLiteral(text: string): JsonValue {
   if (text === "null") return null;
   if (text === "true" || text === "false") return text === "true";

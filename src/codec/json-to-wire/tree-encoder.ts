@@ -77,8 +77,8 @@ interface Given {
 }
 
 /**
- * The encoder of a message from an object. It is interpreted, as only what one pass over the text does not understand
- * comes here; its cost grows with the members that are there, not with the fields of the type.
+ * The encoder of a message from an object. It is interpreted, as it gets only texts that one pass does not understand;
+ * its cost grows with the members that are present, not with the fields of the type.
  */
 export function objectEncoder(
   fields: readonly EncodeField[],
@@ -292,7 +292,7 @@ function eachElement(list: JsonValue, depth: number, write: (element: JsonValue)
   }
 }
 
-/** True for what a field without presence leaves out. */
+/** True for a value that a field without presence leaves out. */
 function isDefault(scalar: unknown): boolean {
   if (scalar instanceof Uint8Array) return scalar.length === 0;
   return Object.is(scalar, 0) || scalar === "" || scalar === false;

@@ -18,7 +18,7 @@ interface MaskSource {
   readonly codecs: { readonly wrappers: OwnWrappers };
 }
 
-/** What the mask is made of: the paths that the body sets in its field, without those that the URL path binds. */
+/** The paths of the mask: those that the body sets in its field, without those that the URL path binds. */
 export function sentPaths(
   { body, variables, codecs }: MaskSource,
   tree: JsonObject,

@@ -97,7 +97,7 @@ export const copyFieldMask: EncodeText = (cursor, writer) => {
   writeFieldMask(cursor.text(), writer);
 };
 
-/** Copies an Any by way of a tree, as its type may stand behind its fields. */
+/** Copies an Any by way of a tree, as its type may follow its fields. */
 export function anyCopy(node: EncodeNode): EncodeText {
   return (cursor, writer, depth) => {
     node.encode(cursor.tree(depth), writer, depth);

@@ -14,12 +14,12 @@ export class Writer extends GrowingBuffer {
     super(Math.max(16, capacity));
   }
 
-  /** Takes back what was written after the first `length` bytes. */
+  /** Removes all bytes after the first `length`. */
   truncate(length: number): void {
     this.at = length;
   }
 
-  /** A fresh copy of what was written; the writer may be reset and used again at once. */
+  /** A fresh copy of the bytes written; the writer may be reset and used again at once. */
   finish(): Uint8Array {
     const length = this.at;
     const copy = Buffer.allocUnsafe(length);
@@ -163,7 +163,7 @@ export class Writer extends GrowingBuffer {
 
   /**
    * Opens a length-delimited value whose length is not known yet.
-   * @returns what `end` needs to close it.
+   * @returns the handle that `end` needs to close it.
    */
   begin(): number {
     this.reserve(1);

@@ -20,7 +20,7 @@ export type DecodeSteps = (
 
 /**
  * Prints wire bytes from `reader.pos` to `end` as JSON, with a comma after it, in one pass.
- * @throws BAIL or TranscodeError where `Decode` has to find out what the bytes mean
+ * @throws BAIL or TranscodeError where `Decode` has to decide what the bytes mean
  */
 export type Print = (reader: Reader, end: number, out: JsonWriter, depth: number) => void;
 
@@ -44,7 +44,7 @@ export interface DecodeNode {
 /** A slice that never ends. */
 const unbounded = new Slice(0);
 
-/** In one step, for what is small. */
+/** In one step, for small values. */
 export function oneStep(decode: Decode): DecodeSteps {
   // biome-ignore lint/correctness/useYield: it has no place to stop
   return function* (reader, end, depth) {
@@ -52,7 +52,7 @@ export function oneStep(decode: Decode): DecodeSteps {
   };
 }
 
-/** Decodes in one step by what decodes in several, for what is rare. */
+/** Decodes in one step with a decoder of several steps, for rare values. */
 export function decodeAtOnce(steps: DecodeSteps): Decode {
   return (reader, end, depth) => atOnce(steps(reader, end, depth, unbounded));
 }
@@ -61,7 +61,7 @@ function atOnce<T>(steps: Generator<void, T>): T {
   for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
 }
 
-/** In one step, for what is small or rare. */
+/** In one step, for values that are small or rare. */
 export function singleStep(node: Pick<DecodeNode, "print">): PrintSteps {
   // biome-ignore lint/correctness/useYield: it has no place to stop
   return function* (reader, end, out, depth) {

@@ -109,7 +109,7 @@ export class Decoders {
     return node;
   }
 
-  /** JSON text that stands for an absent field: `0`, `""`, `[]`, `{}`; `null` for messages. */
+  /** JSON text of an absent field: `0`, `""`, `[]`, `{}`; `null` for messages. */
   zero(field: Field): string {
     if (field.map !== undefined) return "{}";
     return field.repeated ? "[]" : this.#valueZero(field);
@@ -162,7 +162,7 @@ export class Decoders {
       : bareDecoderSteps(fields, absent);
   }
 
-  /** What stands for a message that has none of its fields, where it prints as the value of one; else undefined. */
+  /** The text of a message that has none of its fields, where it prints as the value of one; else undefined. */
   #absentText(type: MessageType): string | undefined {
     switch (type.fullName) {
       case VALUE:

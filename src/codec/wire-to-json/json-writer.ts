@@ -73,7 +73,7 @@ export class JsonWriter extends GrowingBuffer {
     const { length, words } = piece;
     this.reserve(length + 4);
     const view = this.view;
-    // What the last word has too much is overwritten by what follows.
+    // The excess bytes of the last word are overwritten by the next write.
     for (let index = 0, at = this.at; index < words.length; index++, at += 4) {
       view.setInt32(at, words[index]!, true);
     }

@@ -8,17 +8,17 @@ import type { DecodeNode, Print, PrintSteps } from "./decode.js";
 import { JsonPiece } from "./json-writer.js";
 import { absentText, type DecodeField, hasNoPresence, type ObjectOptions } from "./text-decoder.js";
 
-/** Members that one word of bits can note as seen. */
+/** Members that one 32-bit word can mark as seen. */
 const bitsOfWord = 31;
 
-/** Codes of what goes around elements. */
+/** Character codes of the brackets around elements. */
 type Brackets = readonly [open: number, close: number];
 const listBrackets: Brackets = [0x5b, 0x5d];
 const objectBrackets: Brackets = [0x7b, 0x7d];
 
 /**
  * The one-pass printer of a message as an object of its fields, in the order in which they come. Generated: one loop over
- * tags prints each field where it stands. A field that comes in pieces, or that another of its oneof replaces, bails.
+ * tags prints each field in its order. A field that comes in pieces, or that another of its oneof replaces, bails.
  */
 export function objectPrinter(fields: readonly DecodeField[], options: ObjectOptions): Print {
   return objectSource(fields, options, false).compile<Print>("r", "end", "j", "depth");
@@ -62,7 +62,7 @@ function bareSource(field: DecodeField, inSteps: boolean): FunctionSource {
   return source;
 }
 
-/** Prints what a bare printer prints, or the default where that is nothing. */
+/** Prints with a bare printer, or the default where that prints nothing. */
 export function wholePrinter(print: Print, zero: string): Print {
   const absent = new JsonPiece(`${zero},`);
   return (reader, end, out, depth) => {
@@ -90,7 +90,7 @@ interface Manner {
   readonly inSteps: boolean;
 }
 
-/** @param head what is printed before a field's value */
+/** @param head the text before a field's value */
 function printFields(
   source: FunctionSource,
   fields: readonly DecodeField[],
@@ -138,7 +138,7 @@ function printFields(
   });
 }
 
-/** Each tag that the field may come with, and what prints it. */
+/** Each tag that the field may have on the wire, and its printer. */
 function printCases(
   source: FunctionSource,
   item: DecodeField,
@@ -179,12 +179,12 @@ function printMessage(source: FunctionSource, node: DecodeNode, depth: string, i
   return inSteps ? `yield* ${name}.steps(r, e, j, ${depth}, s);` : `${name}.print(r, e, j, ${depth});`;
 }
 
-/** What comes under one tag without another between. */
+/** A run of occurrences of one tag without another between. */
 function printRun(tag: number, head: string, one: string, [open, close]: Brackets): string {
   return `${head} j.byte(${open}); do { ${one} } while (r.pos < end && r.continues(${tag})); j.close(${close});`;
 }
 
-/** What an element of a list costs to print. */
+/** Units of work for printing an element of a list. */
 function printCost({ kind }: Field): number {
   return kind === "bytes" ? cost.bytes : cost.element;
 }

@@ -189,7 +189,7 @@ export class Reader {
   }
 }
 
-/** The error for bytes that are no message of the type; `what` says what is wrong. */
+/** The error for bytes that are no message of the type; `what` is the problem. */
 export function malformed(what: string): TranscodeError {
   return new TranscodeError("MALFORMED_MESSAGE", "", what);
 }

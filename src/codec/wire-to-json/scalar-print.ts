@@ -63,7 +63,7 @@ export function scalarPrint(
     case "sint64":
     case "fixed64":
     case "sfixed64":
-      // Else the policy asks for numbers.
+      // Else the policy requires numbers.
       return zero === '"0"' ? longPrinters[field.kind] : printText(read, zero);
     case "bytes":
       return printText(read, zero, cost.bytes);
@@ -200,7 +200,7 @@ const printFloat: PrintScalar = (reader, out, name, sparse) => {
   out.byte(COMMA);
 };
 
-/** From here on fewer digits than those of the integer itself may tell floats apart. */
+/** From here on a float may be identified by fewer digits than its integer value has. */
 const TWO_24 = 0x100_0000;
 
 function isDouble(decimal: number, value: number): boolean {

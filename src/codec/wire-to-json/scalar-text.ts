@@ -60,7 +60,7 @@ export function asNumber(read: ReadText): ReadText {
   };
 }
 
-/** Map keys are strings, whatever their kind. */
+/** Map keys of every kind are strings. */
 export function asKey(read: ReadText): ReadText {
   return reader => {
     const text = read(reader);

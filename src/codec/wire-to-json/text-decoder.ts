@@ -47,7 +47,7 @@ export interface DecodeField {
   /** Member name in JSON. */
   readonly name: string;
   readonly value: ValueReader;
-  /** JSON text of the value that an absent field stands for: `0`, `""`, `[]`, `{}`; `null` for messages. */
+  /** JSON text of an absent field: `0`, `""`, `[]`, `{}`; `null` for messages. */
   readonly zero: string;
   /** False for fields that are read only because they clear others of their oneof. */
   readonly printed: boolean;
@@ -334,7 +334,7 @@ export function hasNoPresence(field: Field): boolean {
   );
 }
 
-/** JSON text that stands for an absent field; undefined where it is left out. */
+/** JSON text of an absent field; undefined where it is left out. */
 export function absentText({ field, zero }: DecodeField, emitDefaults: EmitDefaults): string | undefined {
   if (emitDefaults === false) return undefined;
   if (hasNoPresence(field)) return zero;

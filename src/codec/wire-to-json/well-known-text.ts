@@ -205,7 +205,7 @@ export class AnyPrinter {
   }
 
   /**
-   * Never throws for what `value` may hold.
+   * Never throws for any content of `value`.
    * @param depth levels of JSON that may still open, the Any's own object included
    */
   print(typeUrl: string, value: Uint8Array, depth: number): string {
@@ -244,7 +244,7 @@ function opaque(head: string, value: Buffer): string {
   return `${head},"value":"${value.toString("base64")}"}`;
 }
 
-/** The type that a type URL names: what follows its last slash. */
+/** The type that a type URL names: the text after its last slash. */
 export function resolveAny(model: Model, typeUrl: string): MessageType | undefined {
   return model.message(typeUrl.slice(typeUrl.lastIndexOf("/") + 1));
 }

@@ -76,7 +76,7 @@ interface Entry {
 const maxRooms = 1000;
 const maxEntries = 1000;
 
-/** What has happened in rooms: the newest thousand entries of each. */
+/** The events of rooms: the newest thousand of each. */
 export class RoomHistory {
   readonly #rooms = new Map<string, Entry[]>();
 

@@ -52,7 +52,7 @@ export class AccountStore {
   }
 }
 
-/** What others see of an account: its own names, whatever a request claims they are. */
+/** The public part of an account: its own names, whatever a request claims. */
 export function personOf({ profile: { login, firstname, lastname } }: Account): Person {
   return { login, firstname, lastname };
 }

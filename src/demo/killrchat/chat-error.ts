@@ -11,7 +11,7 @@ export function loginTaken(login: string): RpcError {
   return failure(Code.ALREADY_EXISTS, "LOGIN_TAKEN", DOMAIN, `there is a user "${login}" already`, { login });
 }
 
-/** The same for an unknown login and a wrong password, so that nobody learns which logins exist. */
+/** The same for an unknown login and a wrong password, so that it does not reveal which logins exist. */
 export function badCredentials(): RpcError {
   return failure(Code.UNAUTHENTICATED, "BAD_CREDENTIALS", DOMAIN, "login and password do not match");
 }

@@ -70,7 +70,7 @@ export function replaceMessageService(store: MessageStore): DemoService {
   };
 }
 
-/** `messaging.store.v1.MessageService`: what a backend that speaks tRPC serves. */
+/** `messaging.store.v1.MessageService`, as served by a tRPC backend. */
 export function trpcMessageService(store: MessageStore): DemoService {
   return {
     name: "messaging.store.v1.MessageService",
@@ -85,7 +85,7 @@ const maxKeptMessages = 1000;
 export class MessageStore {
   readonly #texts = new Map<string, string>();
 
-  /** Empty where nobody has written that message. */
+  /** Empty where there is no such message. */
   text(id: string): string {
     return this.#texts.get(id) ?? "";
   }

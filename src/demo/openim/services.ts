@@ -5,7 +5,7 @@ import { type DemoService, unary } from "../service.js";
 import { badArguments, businessError, issueToken, noPermission, readToken, type UserType } from "./token.js";
 import type { Changeable, User, UserStore } from "./user-store.js";
 
-/** A media server that nobody runs, and its key: the tokens are real, the meeting is not. */
+/** A media server that does not exist, and its key: the tokens are real, the meeting is not. */
 const livekit = {
   url: "ws://127.0.0.1:7880",
   key: "devkey",
@@ -76,14 +76,14 @@ export function chatService(users: UserStore): DemoService {
   };
 }
 
-/** What a request changes: its fields that are set. */
+/** The fields that a request sets. */
 function unwrapped(fields: Wrapped<Changeable>): Partial<Changeable> {
   return Object.fromEntries(
     Object.entries(fields).flatMap(([name, field]) => (field === null ? [] : [[name, field.value]])),
   );
 }
 
-/** Without what is the store's own; encoding drops the fields that a message does not have. */
+/** Without the internal fields of the store; encoding drops the fields that a message does not have. */
 function found(users: UserStore, userIDs: readonly string[]): Omit<User, "password">[] {
   if (userIDs.length === 0) throw badArguments("userIDs must not be empty");
   return users.find(userIDs).map(({ password: _, ...user }) => user);
@@ -103,7 +103,7 @@ export function adminService(): DemoService {
   };
 }
 
-/** Who calls, as the gateway says in metadata. */
+/** The caller, by the gateway's metadata. */
 interface OpCaller {
   readonly userID: string;
   readonly userType: UserType;
@@ -119,7 +119,7 @@ function requireOperation(metadata: Metadata): void {
 /**
  * The caller; its type is read only where `customheader` names it.
  *
- * @throws RpcError 1002 where the metadata does not say
+ * @throws RpcError 1002 where the metadata is missing
  */
 function callerOf(metadata: Metadata): OpCaller {
   requireOperation(metadata);

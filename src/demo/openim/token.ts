@@ -13,7 +13,7 @@ export interface TokenOwner {
   readonly expires: number;
 }
 
-/** What the demo's gateway and backend share unless `OPENIM_SECRET` is set: good for a demo, no secret to anybody. */
+/** The secret shared by the demo's gateway and backend unless `OPENIM_SECRET` is set; it is public. */
 export const demoSecret = "openim-demo-secret-that-everybody-knows";
 
 const lifetimeSeconds = 90 * 24 * 3600;
@@ -66,9 +66,9 @@ const errorInfo = root.lookupType("openim.protobuf.ErrorInfo");
 /**
  * An error as OpenIM's backends send it: the business code is the gRPC status.
  *
- * @param name what clients get as `errMsg`, `PasswordError`
- * @param cause what was wrong, for `errDlt`
- * @param warp what was being done, outermost first; clients get it joined by `->` and with the cause right behind
+ * @param name the client's `errMsg`, `PasswordError`
+ * @param cause the error, for `errDlt`
+ * @param warp the operations, outermost first; clients get them joined by `->` and followed by the cause
  */
 export function businessError(
   code: number,

@@ -2,7 +2,7 @@ import { hashPassword, type PasswordHash } from "../password.js";
 import type { UserType } from "./token.js";
 import { businessError } from "./token.js";
 
-/** What may be changed of a user (`openim.chat.common.UserFullInfo`). */
+/** The fields of a user that may be changed (`openim.chat.common.UserFullInfo`). */
 export interface Changeable {
   readonly email: string;
   readonly nickname: string;
@@ -20,7 +20,7 @@ export interface User extends Changeable {
   readonly password: Promise<PasswordHash>;
 }
 
-/** The users of the demo. Nobody can join them, so that the store stays as small as it begins. */
+/** The users of the demo. There is no registration, so that the store does not grow. */
 export class UserStore {
   readonly #users = new Map<string, User>();
 

@@ -14,13 +14,13 @@ const Tag = {
   AttachmentSize: 0x60,
 } as const;
 
-/** A response as it is written; what is left out is 0 or empty. */
+/** A response to be written; fields that are left out are 0 or empty. */
 export interface TrpcResponse {
   /** Of the frame. */
   readonly id: number;
   /** Of the header; that of the frame where it is left out. */
   readonly requestId?: number;
-  /** Version of the frame that was asked in. */
+  /** Version of the request's frame. */
   readonly version?: number;
   readonly ret?: number;
   readonly funcRet?: number;

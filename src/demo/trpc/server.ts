@@ -19,8 +19,8 @@ export interface TrpcServerCall {
 }
 
 /**
- * One method. Returns what its response has beside the id; undefined: no response ever comes, as after a panic in
- * tRPC-Go. What it throws is a plain error, func_ret 999.
+ * One method. Returns its response without the id; undefined: no response ever comes, as after a panic in
+ * tRPC-Go. A thrown error is a plain error, func_ret 999.
  */
 export type TrpcMethod = (
   call: TrpcServerCall,
@@ -50,11 +50,11 @@ const maxFrame = 10 * 1024 * 1024;
 const defaultIdleMs = 60_000;
 
 const Ret = { Decode: 1, NoMethod: 12 } as const;
-/** What tRPC-Go makes of an error that has no code. */
+/** The code that tRPC-Go uses for an error without a code. */
 const plainError = 999;
 const gzip = 1;
 
-/** A tRPC server on 127.0.0.1 that answers as tRPC-Go does: out of order, and without a word where frames are wrong. */
+/** A tRPC server on 127.0.0.1 that responds as tRPC-Go does: out of order, and not at all to malformed frames. */
 export async function startTrpcServer(options: TrpcServerOptions): Promise<TrpcServer> {
   const connections = new Set<Socket>();
   const accept = (socket: Socket): void => {
@@ -126,7 +126,7 @@ class ServerConnection implements TrpcSink {
     this.#fail(id, 0, 1, Ret.Decode, `service codec Decode: ${why}`);
   }
 
-  /** The connection is closed without a word. */
+  /** The connection is closed without a response. */
   onOversized(): void {}
 
   async #serve(header: RequestHeader, id: number, version: number, received: Buffer): Promise<void> {

@@ -22,8 +22,8 @@ import type { DescriptorSymbol, Duplicate } from "./symbols.js";
 const MAP_ENTRY_OPTION = 7;
 
 /**
- * Reports the names that were defined twice with different content. Comments and places do not count, nor do the options
- * and reservations of reflected types: some servers leave those out.
+ * Reports the names that were defined twice with different content. Comments and positions are not compared, nor are
+ * the options and reservations of reflected types: some servers leave those out.
  */
 export function* checkDuplicates(
   duplicates: readonly Duplicate[],
@@ -155,8 +155,8 @@ class Describer {
   }
 
   /**
-   * A form that is the same for equal values. Releases of protoc differ in whether they keep what holds for sources only
-   * and what has its default without having presence.
+   * A form that is the same for equal values. Releases of protoc differ in whether they keep options with the retention
+   * SOURCE and defaults of fields without presence.
    */
   #canonical(value: OptionValue, type: MessageType | undefined): unknown {
     if (typeof value !== "object") return scalar(value);
@@ -174,7 +174,7 @@ class Describer {
   }
 }
 
-/** Describes what messages and enums look like on the wire and in JSON. */
+/** Describes the form of messages and enums on the wire and in JSON. */
 class ShapeDescriber extends Describer {
   override *message({ name, field, oneofDecl, nestedType, enumType }: MessageProto): Generator<unknown> {
     const entries = new Map(nestedType.filter(isMapEntry).map(entry => [entry.name, entry]));

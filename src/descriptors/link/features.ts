@@ -26,7 +26,7 @@ const proto3Features: Features = {
 };
 const edition2023Features: Features = { ...proto3Features, presence: "explicit" };
 
-/** What a file starts from (google/protobuf/descriptor.proto, `edition_defaults`). 2024 and 2026 change nothing here. */
+/** The defaults of a file (google/protobuf/descriptor.proto, `edition_defaults`). 2024 and 2026 change nothing here. */
 export function defaultFeatures(syntax: "proto2" | "proto3" | "editions"): Features {
   if (syntax === "editions") return edition2023Features;
   return syntax === "proto3" ? proto3Features : proto2Features;
@@ -35,7 +35,7 @@ export function defaultFeatures(syntax: "proto2" | "proto3" | "editions"): Featu
 /** Number of `features` in each options message. */
 export const featuresField = { file: 50, message: 12, field: 21, oneof: 1, enum: 7 } as const;
 
-/** The features of an element: what it sets itself, else what `inherited` says. */
+/** The features of an element: those it sets itself, else the inherited ones. */
 export function resolveFeatures(
   inherited: Features,
   options: Uint8Array | undefined,
@@ -64,7 +64,7 @@ function override(features: Features, set: Uint8Array): Features {
   };
 }
 
-/** True or false where the value says so, else what is inherited. */
+/** True or false where the value is `yes` or `no`, else the inherited value. */
 function choose(value: number | undefined, yes: number, no: number, inherited: boolean): boolean {
   if (value === yes) return true;
   return value === no ? false : inherited;

@@ -39,7 +39,7 @@ const optionsTypes = Object.fromEntries(
   Object.keys(deprecatedField).map(kind => [kind, `google.protobuf.${kind}Options`]),
 ) as Record<OptionsKind, string>;
 
-/** A file of the model, with what its elements share. */
+/** A file of the model, with the data that its elements share. */
 export class LinkedFile implements FileDescriptor {
   readonly name: string;
   readonly package: string;
@@ -48,7 +48,7 @@ export class LinkedFile implements FileDescriptor {
   readonly #source: SourceFile;
   #features: Features | undefined;
 
-  /** @param dependencies names in the model of what it imports */
+  /** @param dependencies names in the model of the files that it imports */
   constructor(
     source: SourceFile,
     readonly dependencies: readonly string[],
@@ -61,7 +61,7 @@ export class LinkedFile implements FileDescriptor {
     this.origin = source.origin;
   }
 
-  /** Kept off the enumerable properties: two files with the same content are equal whatever their source info. */
+  /** Not an enumerable property: two files with the same content are equal even if their source info differs. */
   get info(): SourceInfo {
     return this.#source.info;
   }
@@ -84,7 +84,7 @@ export class LinkedFile implements FileDescriptor {
   }
 }
 
-/** What messages, fields, enums, values, services and methods have in common. */
+/** Common to messages, fields, enums, values, services and methods. */
 export abstract class LinkedElement {
   readonly name: string;
   readonly #proto: HasOptions;
@@ -124,7 +124,7 @@ export abstract class LinkedElement {
   }
 }
 
-/** Options that are decoded one by one when asked for. */
+/** Options, each decoded at its first use. */
 export class LinkedOptions implements Options {
   readonly bytes: Uint8Array;
   readonly #model: Model;
@@ -157,7 +157,7 @@ interface Members {
   readonly byNumber: ReadonlyMap<number, EnumValue>;
 }
 
-/** The values are linked when first asked for: most enums of a large model never are. */
+/** The values are linked at their first use: most enums of a large model are never used. */
 export class LinkedEnum extends LinkedElement implements EnumType {
   readonly kind = "enum";
   readonly closed: boolean;

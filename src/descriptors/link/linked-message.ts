@@ -33,7 +33,7 @@ const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const PACKED_OPTION = 2;
 const MAP_ENTRY_OPTION = 7;
 
-/** The members of a message, linked when first asked for: most messages of a large model never are. */
+/** The members of a message, linked at their first use: most messages of a large model are never used. */
 interface Members {
   readonly fields: readonly LinkedField[];
   readonly byName: ReadonlyMap<string, LinkedField>;
@@ -47,7 +47,7 @@ export class LinkedMessage extends LinkedElement implements MessageType {
   readonly #inherited: Features;
   #features: Features | undefined;
   #members: Members | undefined;
-  /** Those that were asked for alone, by index. */
+  /** Fields that were linked one by one, by index. */
   #single: Map<number, LinkedField> | undefined;
 
   constructor(model: Model, file: LinkedFile, symbol: MessageSymbol, inherited: Features) {

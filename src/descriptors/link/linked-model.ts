@@ -15,12 +15,12 @@ import type {
   SymbolTable,
 } from "./symbols.js";
 
-/** What all models over one table of symbols share: nothing of it depends on options. */
+/** Shared by all models over one table of symbols: nothing of it depends on options. */
 export interface Linkage {
   readonly table: SymbolTable;
   /** Dependencies first. */
   readonly sources: readonly SourceFile[];
-  /** Names in the model of what each file imports. */
+  /** Names in the model of the files that each file imports. */
   readonly dependencies: ReadonlyMap<SourceFile, readonly string[]>;
   readonly extensions: ReadonlyMap<string, ReadonlyMap<number, ExtensionSymbol>>;
   readonly services: readonly ServiceSymbol[];
@@ -43,7 +43,7 @@ export function* createLinkage(
   const dependencies = new Map<SourceFile, string[]>();
   for (const source of sources) {
     const declared = source.proto.dependency.map(path => imported(source, path)?.name ?? path);
-    // Servers may merge files, so what they use can be circular, which imports cannot be.
+    // Servers may merge files, so the uses between files can be circular, which imports cannot be.
     const added = [...source.adopted].filter(file => dependencies.has(file)).map(({ name }) => name);
     dependencies.set(source, [...new Set([...declared, ...added])]);
     yield 1 + (declared.length + added.length) / 5;
@@ -83,7 +83,7 @@ export function* linkModel(linkage: Linkage): Steps<LinkedModel> {
   return new LinkedModel(linkage, files);
 }
 
-/** The model over a table of symbols. Types are linked when first asked for, and then kept. */
+/** The model over a table of symbols. Types are linked at their first use, and then kept. */
 export class LinkedModel implements Model {
   readonly files: ReadonlyMap<string, FileDescriptor>;
   /** Empty until `complete`. */
@@ -100,7 +100,7 @@ export class LinkedModel implements Model {
     this.files = new Map([...files.values()].map(file => [file.name, file]));
   }
 
-  /** Links the members of large messages and enums, which asking for them would link all at once. */
+  /** Links the members of large messages and enums in steps; their first use would link all of them at once. */
   *linkLarge(): Steps {
     for (const symbol of this.#linkage.large) {
       const linked = symbol.kind === "message" ? this.#message(symbol) : this.#enum(symbol);
@@ -110,7 +110,7 @@ export class LinkedModel implements Model {
 
   /**
    * Links services.
-   * @param places whether to decode places, too, where that takes long
+   * @param places whether to decode positions, too, where that takes long
    */
   *linkServices(places: boolean): Steps {
     for (const symbol of this.#linkage.services) {
@@ -249,7 +249,7 @@ export class LinkedModel implements Model {
   }
 }
 
-/** Source info addresses elements by index, so what follows a dropped element moves up. */
+/** Source info addresses elements by index, so the elements after a dropped one move up. */
 function pruneLocations(proto: FileProto, dropped: ReadonlySet<object>): Uint8Array {
   const indexes = new Map<number, readonly (number | undefined)[]>([
     [Path.FILE_MESSAGE, keptIndexes(proto.messageType, dropped)],

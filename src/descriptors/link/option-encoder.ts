@@ -6,7 +6,7 @@ import type { EnumType, Field, MessageType, Model } from "../model.js";
 import type { AggregateField, Literal } from "../parse/option.js";
 import { wireTypeOf } from "../wire-type.js";
 
-/** `retention` of google.protobuf.FieldOptions: what it holds for is left out of descriptors. */
+/** Number of `retention` of google.protobuf.FieldOptions: options with the retention SOURCE are not in descriptors. */
 export const RETENTION_OPTION = 17;
 export const RETENTION_SOURCE = 2;
 

@@ -9,7 +9,7 @@ const utf8 = new TextDecoder();
 
 type Lookup = Pick<Model, "extension">;
 
-/** One occurrence of a field on the wire: a number's bits, or the bytes of what has a length or is a group. */
+/** One occurrence of a field on the wire: the bits of a number, or the bytes of a length-delimited value or a group. */
 interface Occurrence {
   readonly wireType: number;
   readonly bits: bigint;
@@ -70,7 +70,7 @@ const maxShortText = 256;
 
 /**
  * The value of one field of a serialized message, undefined where it is not set.
- * @throws RangeError where the bytes are not what the field's type needs
+ * @throws RangeError where the bytes do not fit the field's type
  */
 export function decodeSingle(field: Field, message: Uint8Array, model: Lookup): OptionValue | undefined {
   const occurrences = occurrencesOf(field.number, message);
@@ -131,7 +131,7 @@ function decodeField(
 ): OptionValue {
   if (field.map !== undefined) return decodeMap(field.map, occurrences, model, depth);
   if (field.message !== undefined && !field.repeated) {
-    // Occurrences of one message merge, and merging is what concatenation means on the wire.
+    // Occurrences of one message merge, and concatenation on the wire means merging.
     return decodeMessage(
       field.message,
       occurrences.length === 1 ? occurrences[0]!.bytes : Buffer.concat(occurrences.map(({ bytes }) => bytes)),

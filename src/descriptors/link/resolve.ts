@@ -41,7 +41,7 @@ export function* resolveTypes(
   problems: DiagnosticList,
 ): Steps {
   const resolver = new Resolver(file, table, scope, problems);
-  // What another file defines already is only compared with that, and one that cannot be resolved is different.
+  // A file that is defined already is only compared with the first, and one that cannot be resolved is different.
   const quiet = new Resolver(file, table, scope, new DiagnosticList());
   for (const symbol of topLevel(file)) {
     if (!file.dropped.has(symbol.proto)) yield* resolver.resolve(symbol, file.proto.package);
@@ -51,7 +51,7 @@ export function* resolveTypes(
 }
 
 class Resolver {
-  /** Errors to report once the places of the file's elements are decoded. */
+  /** Errors to report once the positions of the file's elements are decoded. */
   readonly #reports: (() => void)[] = [];
   /** Names of the types that were found without an import. */
   readonly #adopted = new Set<string>();
@@ -63,7 +63,7 @@ class Resolver {
     readonly problems: DiagnosticList,
   ) {}
 
-  /** Reports what cannot be resolved, and what was found without an import. */
+  /** Reports names that cannot be resolved, and names that were found without an import. */
   *finish(): Steps {
     if (this.#reports.length > 0 && this.file.parsed !== undefined) yield* this.file.info.decode();
     for (const report of this.#reports) {
@@ -118,7 +118,7 @@ class Resolver {
     this.#reports.push(() => this.problems.error({ message, ...this.#at(fullName, path) }));
   }
 
-  /** Whether there is nothing to say of the fields of a lazy message, as all of their types are known. */
+  /** Whether a lazy message needs no report, as all of its types are known. */
   #knowsAll(message: MessageProto): boolean {
     if (!(message instanceof LazyMessage) || message.references === undefined) return false;
     for (const reference of message.references) {
@@ -181,7 +181,7 @@ class Resolver {
     return written;
   }
 
-  /** What a relative name means among all files: those of the same input and the bundled ones come first. */
+  /** Looks a relative name up in all files: those of the same input and the bundled ones come first. */
   #anywhere(name: string, scope: string, wanted: Wanted): DescriptorSymbol | undefined {
     if (name === "" || name.startsWith(".")) return undefined;
     let foreign: DescriptorSymbol | undefined;
@@ -233,7 +233,7 @@ class Resolver {
     );
   }
 
-  /** A bundled file links unless a user's copy of what it uses lacks something: that copy is the place to look at. */
+  /** A bundled file links unless a user's copy of a file it imports lacks an element: the error names that copy. */
   #reportCopy(name: string, what: string, element: string): void {
     const { proto, dropped } = this.file;
     const first = name.replace(/^\./, "").split(".", 1)[0]!;
@@ -248,7 +248,7 @@ class Resolver {
   }
 
   #at(element: string, path: string) {
-    // Those of sets are the places of somebody else's files.
+    // Positions in descriptor sets are those of files elsewhere.
     const { line, column } = this.file.parsed === undefined ? nowhere : this.file.info.at(path);
     return { position: { file: this.file.origin, line, column }, path: element };
   }

@@ -12,10 +12,10 @@ export interface Place {
 const noBytes = new Uint8Array();
 export const nowhere: Place = { comment: "", line: 0, column: 0 };
 
-/** Gives the places of one file. What it throws counts as none: source info is only a help. */
+/** Yields the positions of one file. If it throws, there are none: source info is optional. */
 export type ReadLocations = () => Steps<readonly LocationProto[]>;
 
-/** Comments and lines of one file's elements, read when first asked for. */
+/** Comments and lines of one file's elements, read at their first use. */
 export class SourceInfo {
   #places: Map<string, Place> | undefined;
 
@@ -32,7 +32,7 @@ export class SourceInfo {
     return this.#places?.get(path) ?? nowhere;
   }
 
-  /** Does now what is left until somebody asks otherwise. */
+  /** Decodes now the rest that is else decoded at its first use. */
   *decode(): Steps {
     this.#places ??= yield* placesOf(this.read);
   }

@@ -106,7 +106,7 @@ function* children<Kind extends DescriptorSymbol["kind"], Proto extends { name: 
   }
 }
 
-/** Looks names up as seen from one file: in what it declares and imports, public imports of imports included. */
+/** Looks names up as seen from one file: in its declarations and its imports, public imports of imports included. */
 export class Scope {
   readonly #table: SymbolTable;
   /** The file itself and all that it imports. */
@@ -124,9 +124,9 @@ export class Scope {
   }
 
   /**
-   * What `name` means inside of `scope` (a full name): the innermost match of its first part decides, as in C++
+   * Resolves `name` inside of `scope` (a full name): the innermost match of its first part decides, as in C++
    * (https://protobuf.dev/programming-guides/proto3/#name-resolution).
-   * @param accepts which kinds a name without dots may stand for; others are looked through
+   * @param accepts the kinds that a name without dots may have; others are skipped
    */
   resolve(
     name: string,

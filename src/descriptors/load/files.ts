@@ -113,7 +113,7 @@ export class FileTable {
 
   #enter(file: SourceFile, renamed: Renamed): void {
     const { name, proto } = file;
-    // Options are read by descriptor.proto, so one that is older than editions would hide what newer files say.
+    // Options are read by descriptor.proto, so a copy older than editions would hide the options of newer files.
     if (name === DESCRIPTOR_PROTO && !proto.messageType.some(type => type.name === "FeatureSet")) return;
     const first = this.#byName.get(name);
     const copy = givesWay(file);
@@ -144,7 +144,7 @@ function lastSegment(path: string): string {
 /** The `.proto` files that come with this package. */
 export const bundleFolder = fileURLToPath(new URL("../../../protos", import.meta.url));
 
-/** Where bundled definitions live; the folder holds protos of examples as well. */
+/** Folders of bundled definitions; their parent holds protos of examples as well. */
 const bundleParts = [
   "buf/",
   "gogoproto/",
@@ -163,7 +163,7 @@ const fileAliases: ReadonlyMap<string, string> = new Map([
   ["github.com/envoyproxy/protoc-gen-validate/validate/validate.proto", "validate/validate.proto"],
 ]);
 
-/** What languages add to files; only those that import it need it. */
+/** Features of languages; only files that import them need them. */
 const languageFeatures = ["cpp", "go", "java"].map(name => `google/protobuf/${name}_features.proto`);
 
 /** Where packages are that lie in no folder of their own name. */
@@ -183,7 +183,7 @@ export function bundledNames(): readonly string[] {
   return names;
 }
 
-/** Always in the model: errors and well-known types must be readable whatever the user's protos import. */
+/** Always in the model: errors and well-known types must be readable with every set of user protos. */
 function alwaysBundled(): readonly string[] {
   const needed = ["google/rpc/error_details.proto", "google/rpc/status.proto", "google/api/httpbody.proto"];
   return [...needed, ...bundledFilesOf("google.protobuf").filter(name => !languageFeatures.includes(name))];
@@ -221,7 +221,7 @@ interface ImportTable {
   readonly imported: Imported;
   /** Files that exist but could not be read or parsed: reported already. */
   readonly broken: ReadonlySet<string>;
-  /** Where imports of a parsed file were looked for, for messages. */
+  /** The folders in which imports of a parsed file were searched, for messages. */
   searched(file: SourceFile): readonly string[];
   /** Names that could have been meant. */
   names(): Iterable<string>;
@@ -229,7 +229,7 @@ interface ImportTable {
   endingIn(path: string): string | undefined;
 }
 
-/** Looking for the folder that an import would be found in asks the file system a few times. */
+/** Units for finding the folder of an import, which takes a few calls of the file system. */
 const unitsPerSearch = 50;
 
 /** Reports imports that name no file, and marks the files that have such. */

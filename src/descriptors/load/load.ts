@@ -22,10 +22,10 @@ import {
   withoutExcluded,
 } from "./read.js";
 
-/** One place that descriptors come from. */
+/** One source of descriptors. */
 export type DescriptorInput =
   /**
-   * All `.proto` files below a folder, or one `.proto` file and what it imports. Imports are looked for in the folder,
+   * All `.proto` files below a folder, or one `.proto` file and its imports. Imports are looked up in the folder,
    * then in `include`, then in the bundled files. A file below an included folder has the path in it as its name.
    * Files of the folder that fit a glob of `exclude` are read only where others import them.
    */
@@ -38,17 +38,18 @@ export type DescriptorInput =
   /** A serialized `google.protobuf.FileDescriptorSet`. */
   | { readonly kind: "set"; readonly file: string }
   /**
-   * Serialized `google.protobuf.FileDescriptorProto`s in any order as reflection gives them, and where they are from,
-   * for messages. Some servers rebuild their descriptors from what is left of them at run time, so types may be used
-   * without an import (a warning a file), and copies of bundled packages give way to the bundled files.
+   * Serialized `google.protobuf.FileDescriptorProto`s in any order as reflection gives them, and their origin,
+   * for messages. Some servers rebuild their descriptors from incomplete data at run time, so types may be used
+   * without an import (a warning a file), and the bundled files replace copies of bundled packages.
    */
   | { readonly kind: "files"; readonly origin: string; readonly files: readonly Uint8Array[] };
 
 /**
- * Loads all inputs into one model. Definitions that are equal may come more than once, and a path names a file within
- * its input only. Definitions of the user replace the bundled ones, which complete the model: well-known types and `google.rpc` errors are always in it.
- * @param pace bounds what is done in one turn of the event loop
- * @param comments whether comments and lines are kept, which documents need; else they are read when somebody asks
+ * Loads all inputs into one model. Equal definitions may occur more than once, and a path names a file within
+ * its input only. Definitions of the user replace the bundled ones, which complete the model: well-known types and
+ * `google.rpc` errors are always in it.
+ * @param pace bounds the work in one turn of the event loop
+ * @param comments whether comments and lines are kept, which documents need; else they are read at their first use
  * @param services full names of the services that are used, and patterns such as `package.**`: files of a folder that
  * none of them needs are left out, with a warning, where they cannot be loaded. Left out: all files are needed
  * @returns the model, and warnings
@@ -232,7 +233,7 @@ class Loader {
         else known.push(file!);
       }
     }
-    // Grows while it is walked: what imports an importer is left out, too.
+    // Grows during the loop: files that import a file that is left out are left out, too.
     for (const [left] of warnings) {
       for (const { origin, parsed } of importers.get(left) ?? []) {
         yield 1;

@@ -95,7 +95,7 @@ export function withoutExcluded(
   return left;
 }
 
-/** Whether the folder has such a file. Names that lead out of the folder are not looked for. */
+/** Whether the folder has such a file. Names that lead out of the folder are never found. */
 export function hasProto(folder: string, name: string): boolean {
   if (name.split("/").includes("..")) return false;
   return entryAt(join(folder, name))?.isFile() ?? false;
@@ -103,7 +103,7 @@ export function hasProto(folder: string, name: string): boolean {
 
 /**
  * Reads and parses one file; undefined, with the problem reported, where that fails.
- * @param comments whether comments and lines are kept; else they are read from the file when somebody asks
+ * @param comments whether comments and lines are kept; else they are read from the file at their first use
  */
 export function* readProto(
   folder: string,
@@ -156,7 +156,7 @@ export function* readProto(
   }
 }
 
-/** The places of a file that was parsed without them; none where it has changed since. */
+/** The positions of a file that was parsed without them; none where it has changed since. */
 function* placesIn(origin: string, known: FileStats): Steps<readonly LocationProto[]> {
   if (!isUnchanged(statSync(origin), known)) return [];
   const { proto } = yield* parseInSteps(utf8.decode(readFileSync(origin)));
@@ -167,7 +167,7 @@ function isUnchanged({ size, mtimeMs, ino }: FileStats, known: FileStats): boole
   return size === known.size && mtimeMs === known.mtimeMs && ino === known.ino;
 }
 
-/** What a path leads to; undefined for a broken or circular link, or a path that cannot be one. */
+/** The entry at a path; undefined for a broken or circular link, or a path that cannot be one. */
 function entryAt(path: string): FileStats | undefined {
   try {
     return statSync(path);
@@ -189,7 +189,7 @@ const maxSetBytes = 512 * 1024 * 1024;
 
 /**
  * Reads a `google.protobuf.FileDescriptorSet`, as `protoc --descriptor_set_out` and `buf build` write it.
- * @param comments whether comments and lines are kept; else they are read from the file when somebody asks
+ * @param comments whether comments and lines are kept; else they are read from the file at their first use
  */
 export async function readSet(
   file: string,

@@ -24,7 +24,7 @@ export interface Container {
   readonly numbers: { readonly message: number; readonly enum: number; readonly extension: number };
 }
 
-/** What the parsing of one file shares: the scanner, and what was found beside the descriptors themselves. */
+/** The state of the parsing of one file: the scanner, and the findings beside the descriptors themselves. */
 export class ParseContext {
   readonly scanner: Scanner;
   readonly locations: LocationProto[] = [];
@@ -36,7 +36,7 @@ export class ParseContext {
   /** Up to where the work of parsing has been counted. */
   #counted = 0;
 
-  /** @param places whether comments and places are kept */
+  /** @param places whether comments and positions are kept */
   constructor(
     source: string,
     readonly places: boolean,
@@ -82,13 +82,13 @@ export class ParseContext {
     return trailing;
   }
 
-  /** Takes `;` and enters the place of the declaration that it ends. */
+  /** Takes `;` and enters the position of the declaration that it ends. */
   endDeclaration(path: readonly number[], start: Start): void {
     const { line, column } = this.scanner;
     this.locate(path, start, line, column, this.endStatement());
   }
 
-  /** Takes `{` and enters the place of the declaration whose body it opens. */
+  /** Takes `{` and enters the position of the declaration whose body it opens. */
   open(path: readonly number[], start: Start): LocationProto {
     const scanner = this.scanner;
     const { line, column } = scanner;
@@ -107,7 +107,7 @@ export class ParseContext {
     this.endStatement("}");
   }
 
-  /** Enters a place that ends behind the given line and column. */
+  /** Enters a position that ends behind the given line and column. */
   locate(
     path: readonly number[],
     start: Start,
@@ -136,7 +136,7 @@ export class ParseContext {
   }
 }
 
-/** Stands for all places where none are kept. */
+/** Used for all positions where none are kept. */
 const unplaced: LocationProto = { path: [], span: [] };
 
 /** From the first character to behind the last one, in source info's form. */

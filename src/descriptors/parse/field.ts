@@ -19,7 +19,7 @@ const mapEntryOptions = Uint8Array.of(0x38, 1);
 
 /**
  * Reads a field into `fields`.
- * @param extra what is known of it: the extendee, or the oneof it belongs to
+ * @param extra known properties of it: the extendee, or the oneof it belongs to
  * @returns the message of a group, whose body comes next
  */
 export function* readField(
@@ -61,7 +61,7 @@ export function* readField(
   const options = fieldOptions(field, yield* readInlineOptions(context));
   field.jsonName ??= jsonName(field.name);
   context.addOptions(field, "Field", qualify(inner.scope, field.name), inner.scope, options);
-  // What a map with strings says of them is said of both its key and its value.
+  // An option of a map with strings holds for both its key and its value.
   const utf8 = entry?.field.some(({ type }) => type === FieldType.STRING)
     ? options.filter(isUtf8Feature)
     : [];
@@ -205,7 +205,7 @@ function spell(type: number, value: Literal): string | Uint8Array | undefined {
   }
 }
 
-/** The shorter of two precisions that reads back as the same value, in C's `%g` form: what protoc writes. */
+/** The shorter of two precisions that reads back as the same value, in C's `%g` form, as protoc writes it. */
 function spellFloat(exact: number, type: number): string {
   const value = type === FLOAT ? Math.fround(exact) : exact;
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";

@@ -221,7 +221,7 @@ function* readExtensionRanges(context: ParseContext, message: MessageProto, inne
 
 /**
  * Reads `reserved` after the keyword: names or numbers.
- * @param most what `max` means in an enum, where ends are inclusive; left out in a message
+ * @param most the value of `max` in an enum, where ends are inclusive; left out in a message
  */
 function* readReserved(context: ParseContext, into: MessageProto | EnumProto, most?: number): Steps {
   const { scanner } = context;

@@ -6,7 +6,7 @@ import { accept, expect, parseInteger, readIdentifier, readName, takeString, une
 const maxOptionDepth = 64;
 const unitsPerValue = 0.5;
 
-/** What options need of the parsing of their file. */
+/** The part of the parse context that options need. */
 interface Reading {
   readonly scanner: Scanner;
   /** Units of the work since the last call. */
@@ -131,7 +131,7 @@ export interface OptionList {
   readonly type: string;
   /** Full name of the element, for messages to people. */
   readonly element: string;
-  /** Full name of what contains the element: where extension names are looked up. */
+  /** Full name of the scope of the element, in which extension names are looked up. */
   readonly scope: string;
   readonly statements: readonly OptionStatement[];
 }

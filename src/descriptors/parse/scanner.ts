@@ -82,7 +82,7 @@ export class Scanner {
     }
   }
 
-  /** Whether the token is that symbol or word. */
+  /** Whether the token is that symbol or keyword. */
   is(text: string): boolean {
     return this.text === text;
   }

@@ -1,6 +1,6 @@
 import type { Scanner } from "./scanner.js";
 
-/** Takes the token when it is the given symbol or word. */
+/** Takes the token when it is the given symbol or keyword. */
 export function accept(scanner: Scanner, text: string): boolean {
   if (!scanner.is(text)) return false;
   scanner.next();
@@ -19,7 +19,7 @@ export function unexpected(scanner: Scanner, wanted: string) {
   );
 }
 
-/** An identifier; `what` says what for. @throws SyntaxFault */
+/** Reads an identifier; `what` names it in the error. @throws SyntaxFault */
 export function readIdentifier(scanner: Scanner, what: string): string {
   if (scanner.kind !== "identifier") throw unexpected(scanner, what);
   const { text } = scanner;
@@ -113,7 +113,7 @@ function unescaped(scanner: Scanner): Buffer {
   return bytes.subarray(0, length);
 }
 
-/** @returns the end of what was written; undefined: no character has the number */
+/** @returns the end of the bytes written; undefined: no character has the number */
 function writeEscaped(
   [, simple, octal, hex, short, long]: RegExpExecArray,
   into: Buffer,

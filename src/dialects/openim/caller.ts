@@ -1,7 +1,7 @@
 import { gatewayError } from "../../status/failure.js";
 import type { AcceptRule, CallerMetadata, CallerMetadataEntries, DialectIdentity } from "../dialect.js";
 
-/** The client's name for what it does is required of POST, as OpenIM's own gateway requires it. */
+/** The operation id of the client is required in a POST, as OpenIM's own gateway requires it. */
 export const openimAccept: AcceptRule = {
   when: "a POST has no header operationID",
   header: {
@@ -47,8 +47,8 @@ function identityMetadata(identity: DialectIdentity): CallerMetadataEntries {
 }
 
 /**
- * `opuserid`, `platform` and `opusertype`, then the claims that the provider forwards; backends read of all that is not
- * OpenIM's own only what `customheader` names.
+ * `opuserid`, `platform` and `opusertype`, then the claims that the provider forwards; of entries that are not OpenIM's
+ * own, backends read only those that `customheader` names.
  */
 function describeIdentity({ subject, claims, metadata }: DialectIdentity): CallerMetadataEntries {
   if (!printable.test(subject))

@@ -27,14 +27,14 @@ const groupStatuses: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * The HTTP status that says the same as a code of OpenIM, by its groups; 500 for 500, for infrastructure (8xxxx, 9xxxx)
+ * The HTTP status of a code of OpenIM, by its groups; 500 for 500, for infrastructure (8xxxx, 9xxxx)
  * and for every code that is not known.
  */
 export function openimStatus(code: number): number {
   return statuses.get(code) ?? groupStatuses.get(Math.trunc(code / 100)) ?? 500;
 }
 
-/** What OpenIM's backends say of a token. */
+/** Codes of OpenIM's backends for a refused token. */
 export const openimCredentialReasons: ReadonlyMap<number, CredentialReason> = new Map([
   [1501, "TOKEN_EXPIRED"],
   [1503, "TOKEN_MALFORMED"],
@@ -51,7 +51,7 @@ export interface BusinessError {
 const internal: BusinessError = { code: 500, name: "ServerInternalError" };
 const badArguments: BusinessError = { code: 1001, name: "ArgsError" };
 
-/** What failures without a business code of their own become, by reason. */
+/** The business errors of failures without a business code of their own, by reason. */
 const byReason: ReadonlyMap<string, BusinessError> = new Map([
   ["TOKEN_EXPIRED", { code: 1501, name: "TokenExpiredError" }],
   ["CREDENTIALS_INVALID", { code: 1502, name: "TokenInvalidError" }],
@@ -61,7 +61,7 @@ const byReason: ReadonlyMap<string, BusinessError> = new Map([
   ["CREDENTIALS_MISSING", { code: 1507, name: "TokenNotExistError" }],
 ]);
 
-/** The same by the real HTTP status, where the reason says nothing more. */
+/** The same by the real HTTP status, for reasons that are not listed. */
 const byStatus: ReadonlyMap<number, BusinessError> = new Map([
   [401, { code: 1505, name: "TokenUnknownError" }],
   [403, { code: 1002, name: "NoPermissionError" }],

@@ -41,8 +41,8 @@ function openimSuccessSchema(message: JsonSchema | undefined): JsonSchema {
 
 /**
  * The envelope of a failure: a business code as the backend sent it, with its message and the detail of its
- * `openim.protobuf.ErrorInfo`; everything else by the code that OpenIM has for it, and for what the gateway found
- * itself the code's name, with what is wrong as the detail.
+ * `openim.protobuf.ErrorInfo`; everything else by the code that OpenIM has for it, and for failures of the gateway
+ * itself with the code's name as the message and the problem as the detail.
  */
 function openimFailure(failure: Failure): string {
   const sent = shownCode(failure);

@@ -10,7 +10,7 @@ const settleMs = 100;
 const tickMs = 10;
 /** Milliseconds between two polls where the system cannot report changes. */
 const pollMs = 2000;
-/** Folders and files that are looked at; what is beyond is not watched. */
+/** Most folders and files that are watched; others are not. */
 const maxFolders = 5000;
 const maxFiles = 50_000;
 
@@ -22,8 +22,8 @@ export interface WatchEvents {
 }
 
 /**
- * Watches files, what globs match, and the `.proto` files below folders. Symbolic links are followed and may be swapped anywhere on the way
- * to a file, as Kubernetes does with mounted ConfigMaps and deployments with `current`.
+ * Watches files, matches of globs, and the `.proto` files below folders. Symbolic links are followed and may be swapped
+ * anywhere on the way to a file, as Kubernetes does with mounted ConfigMaps and deployments with `current`.
  */
 export class FileWatcher {
   readonly #events: WatchEvents;
@@ -43,14 +43,14 @@ export class FileWatcher {
   }
 
   /**
-   * Watches these from now on, in place of those before. Resolves when a change from now on is noticed.
-   * @param readAt when they began to be read, milliseconds since 1970: what has changed since then is a change
+   * Watches these from now on, instead of those before. Resolves when a change from now on is noticed.
+   * @param readAt when they began to be read, milliseconds since 1970: later changes are reported
    */
   watch(paths: Iterable<string>, readAt: number): Promise<void> {
     this.#paths = [...new Set(paths)].toSorted();
     return this.#inTurn(async () => {
       let found = await survey(this.#paths);
-      // What changed before a folder was watched is seen, what changes after it is reported.
+      // Changes before a folder was watched are found by the look, changes after it are reported.
       if (this.#follow(found.folders)) {
         found = await survey(this.#paths);
         this.#follow(found.folders);
@@ -127,7 +127,7 @@ export class FileWatcher {
       await new Promise(resolve => setTimeout(resolve, settleMs));
       const { fingerprint } = await survey(this.#paths);
       if (this.#closed) return;
-      // Somebody is still writing.
+      // The file is still being written.
       if (fingerprint !== first.fingerprint) return this.#lookAfter(settleMs);
       this.#fingerprint = fingerprint;
       this.#events.changed();

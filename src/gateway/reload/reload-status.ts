@@ -4,7 +4,7 @@ import { formatPath, type Path } from "../../config/diagnostic.js";
 import { redact } from "../../config/redaction.js";
 import type { UsableConfig } from "../read-config.js";
 
-/** What asked for a reload: SIGHUP, a changed file, or `POST /reload`. */
+/** The cause of a reload: SIGHUP, a changed file, or `POST /reload`. */
 export type ReloadTrigger = "signal" | "watch" | "admin";
 
 /** How a reload went, as operators read it. */
@@ -47,7 +47,7 @@ function configHash(shown: unknown): string {
 
 const hashes = new WeakMap<UsableConfig, string>();
 
-/** Computed once: workers, reloads and metrics ask for it again and again. */
+/** Computed once: workers, reloads and metrics use it again and again. */
 export function hashOf(loaded: UsableConfig): string {
   const hash = hashes.get(loaded) ?? configHash(redact(loaded.config, loaded.secrets));
   hashes.set(loaded, hash);

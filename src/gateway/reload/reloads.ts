@@ -15,7 +15,7 @@ import {
   type ReloadTrigger,
 } from "./reload-status.js";
 
-/** What serves at a moment. */
+/** The current parts of the gateway. */
 export interface Serving {
   readonly loaded: UsableConfig;
   readonly generation: Generation | undefined;
@@ -71,7 +71,7 @@ export class Reloads {
     return this.#last?.result === "failure" ? `${loaded}; the reload at ${this.#last.at} failed` : loaded;
   }
 
-  /** Says what has changed, and which settings do not take effect yet. */
+  /** Logs the changes, and which settings do not take effect yet. */
   succeeded(
     trigger: ReloadTrigger,
     before: Serving,
@@ -162,7 +162,7 @@ function routesOf(generation: Generation | undefined): Set<string> {
 }
 
 /**
- * Says that routes go away, as `reload.breaking` wants it.
+ * Reports that routes are removed, as configured by `reload.breaking`.
  * @throws LoadError where it is to be refused
  */
 export function checkBreaking(
@@ -185,12 +185,12 @@ export function checkBreaking(
   throw new LoadError([{ severity: "error", message, position, path: "reload.breaking" }], loaded.files);
 }
 
-/** What another process has said. Where in this one it arrived tells nobody anything. */
+/** An error of another process. Its stack in this one would be of no use. */
 export function reportedError(message: string, stack = message): Error {
   return Object.assign(new Error(message), { stack });
 }
 
-/** For the log: what is wrong with a configuration as its text says it, anything else with where it was thrown. */
+/** The text for the log: of errors in a configuration the message, of any other error the stack. */
 export function describeError(error: unknown): string {
   if (error instanceof LoadError) return error.message;
   return errorStack(error);

@@ -7,7 +7,7 @@ import type { MetricState } from "../../telemetry/totals.js";
 import { json, question, structured, topic } from "../../workers/topic.js";
 import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
 
-/** What a worker is told at its start. */
+/** The start message for a worker. */
 export interface StartRequest {
   readonly input: ConfigInput;
   readonly worker: number;
@@ -15,11 +15,11 @@ export interface StartRequest {
   readonly first: boolean;
   /** The files as they were when the configuration was accepted; absent where they are to be read. */
   readonly files: Uint8Array | undefined;
-  /** What port 0 has become in the other workers. */
+  /** The ports chosen in other workers for listeners with port 0. */
   readonly ports: readonly number[];
 }
 
-/** What a worker has loaded. */
+/** The loaded configuration of a worker. */
 export interface WorkerStatus {
   /** Of the configuration; see `ConfigStatus`. */
   readonly hash: string;
@@ -35,7 +35,7 @@ export interface StartedWorker extends WorkerStatus {
   readonly ports: readonly number[];
 }
 
-/** A start or its failure: what is wrong with a configuration is no fault of the worker. */
+/** A start or its failure: errors in a configuration are no fault of the worker. */
 export type StartResponse =
   | { readonly started: StartedWorker }
   | { readonly refused: string; readonly stack: string | undefined };
@@ -50,7 +50,7 @@ export interface ReloadRequest {
   readonly files: Uint8Array | undefined;
 }
 
-/** What a worker has read, and could take. */
+/** The files that a worker has read, and whether it can use them. */
 export interface VerdictRequest {
   /** Of the configuration. */
   readonly hash: string;
@@ -76,7 +76,7 @@ export interface SharedLine {
 export const startWorker = question<StartRequest, StartResponse>("start", structured());
 export const stopWorker = question<{ readonly lingerMs: number }, null>("stop");
 export const reloadWorker = question<ReloadRequest, ReloadResponse>("reload", structured());
-/** What it has read last; asked once. */
+/** The files it has read last; requested once. */
 export const askFiles = question<null, Uint8Array | undefined>("files", json(), structured());
 export const askReadiness = question<null, Readiness>("readiness");
 export const askBindings = question<null, unknown>("bindings");

@@ -38,7 +38,7 @@ import {
 import { ReloadRound } from "./rounds.js";
 import { WorkerMetrics } from "./worker-metrics.js";
 
-/** Milliseconds that a worker has for what an operator asks. */
+/** Milliseconds that a worker has for requests of operators. */
 const answerMs = 2000;
 
 /** The same script as this module, in TypeScript or compiled. */
@@ -47,7 +47,7 @@ const script = fileURLToPath(import.meta.url).replace(/primary(?=\.[jt]s$)/, "wo
 /**
  * Starts the primary of several workers and, by it, the workers. Resolves when all of them serve.
  * @throws LoadError where the admin listener cannot listen
- * @throws Error where a worker cannot start, with what is wrong
+ * @throws Error where a worker cannot start, with the reason
  */
 export async function startPrimary(
   input: ConfigInput,
@@ -61,7 +61,7 @@ export async function startPrimary(
 
 /**
  * The process that the user starts where there are several workers. It serves no traffic: it starts the workers and
- * replaces them, and does for all of them what is to be done once: operators, signals, reloads, watching files.
+ * replaces them, and does the work that is needed once for all: operators, signals, reloads, watching files.
  */
 class Primary implements Gateway {
   readonly #input: ConfigInput;
@@ -235,7 +235,7 @@ class Primary implements Gateway {
         : { go, reason: "the files have changed since the configuration that serves was loaded" };
     });
     channel.onMessage(sharedLine, ({ level, fields, message }) => {
-      // All say the same.
+      // All workers send the same lines.
       const speaker = this.#pool.serving[0] ?? worker;
       if (speaker === worker) this.#log[level](fields, message);
     });
@@ -268,7 +268,7 @@ class Primary implements Gateway {
       );
   }
 
-  /** Has a worker that has loaded `files` load what the others have accepted while it started. */
+  /** Has a worker that has loaded `files` load the configuration that the others have accepted while it started. */
   async #catchUp(
     { channel }: WorkerProcess,
     files: Uint8Array,
@@ -340,7 +340,7 @@ class Primary implements Gateway {
     return gatewayStatus({ metrics, processes }, this.#loaded, this.#reloads, readiness);
   }
 
-  /** A worker for what any of them can do. */
+  /** Any worker, for work that all of them can do. */
   #any(): WorkerProcess | undefined {
     return this.#pool.serving[0];
   }

@@ -15,12 +15,12 @@ export interface RoundResult {
   /** Of the worker that it failed at, where it did. */
   readonly failure: { readonly worker: WorkerProcess; readonly message: string } | undefined;
   readonly report: ReloadReport | undefined;
-  /** What they have read, for those that start later; undefined where it is too much. */
+  /** The files they have read, for workers that start later; undefined where they are too large. */
   readonly files: Uint8Array | undefined;
 }
 
 /**
- * A reload of all workers, in two steps: each builds what the configuration comes to, and asks; when all have asked,
+ * A reload of all workers, in two steps: each builds its generation, and reports; when all have reported,
  * all let it serve. Where one cannot, none does.
  */
 export class ReloadRound {
@@ -28,7 +28,7 @@ export class ReloadRound {
   /** Those of which nothing is known yet. */
   readonly #building: Set<WorkerProcess>;
   readonly #asking = new Map<WorkerProcess, (verdict: ReloadVerdict) => void>();
-  /** Of the files of those that ask. */
+  /** Of the files of the workers that have reported. */
   #digest: string | undefined;
   #files: Uint8Array | undefined;
   #refusal: string | undefined;
@@ -55,7 +55,7 @@ export class ReloadRound {
           if (response.report.result === "success") report ??= response.report;
           else fail(worker, response.report.error ?? "");
         } catch {
-          // It has ended; the one that replaces it loads what the others have.
+          // It has ended; its replacement loads the same as the others.
         }
         this.#known(worker);
       }),

@@ -5,17 +5,17 @@ import { addUp, lasting, type MetricState, metricStates } from "../../telemetry/
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import { askMetrics, reportMetrics } from "./messages.js";
 
-/** Milliseconds that a worker has at a scrape; what it has reported before stands in for it. */
+/** Milliseconds that a worker has at a scrape; after that its last report is used. */
 const scrapeMs = 2000;
 
-/** What all processes count, as one. */
+/** The metrics of all processes, as one. */
 export class WorkerMetrics {
   readonly #metrics: Metrics;
   readonly #pool: WorkerPool;
   readonly #restarts: Counter;
-  /** What workers have told last. */
+  /** The last reports of workers. */
   readonly #reports = new Map<WorkerProcess, readonly MetricState[]>();
-  /** What those counted that have ended. */
+  /** The counts of workers that have ended. */
   #past: readonly MetricState[] = [];
 
   constructor(metrics: Metrics, pool: WorkerPool) {
@@ -53,7 +53,7 @@ export class WorkerMetrics {
 }
 
 /**
- * What the primary counts itself.
+ * The metrics of the primary itself.
  * @param serving how many workers there are
  * @returns the counter of those that were started again
  */

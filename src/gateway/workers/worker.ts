@@ -46,12 +46,12 @@ const reportMs = 1000;
 /** A report may take one part in so many of the time. */
 const reportShare = 100;
 
-/** Runs the gateway of a worker, as its primary says. */
+/** Runs the gateway of a worker, controlled by its primary. */
 class WorkerGateway {
   readonly #channel: ProcessChannel;
   #view: AdminView | undefined;
   #reports: NodeJS.Timeout | undefined;
-  /** What is being loaded, or was just now. */
+  /** The files that are being loaded, or were just now. */
   #record: FileRecord | undefined;
   /** Reloads that have not ended. */
   #reloading = 0;
@@ -86,7 +86,7 @@ class WorkerGateway {
 
   #part(worker: number): WorkerPart {
     const channel = this.#channel;
-    // The primary tells what it knows itself.
+    // The primary logs these events itself.
     const nothing = (): void => undefined;
     const warn = (...[fields, message]: [object | string, string?]): void => {
       const line: SharedLine =
@@ -155,7 +155,7 @@ class WorkerGateway {
     this.#record = undefined;
   }
 
-  /** Tells the primary what is counted, so that little of it is lost with this process. */
+  /** Reports metrics to the primary, so that few counts are lost with this process. */
   #report(): void {
     const view = this.#view as AdminView;
     const report = async (): Promise<void> => {
@@ -185,7 +185,7 @@ class WorkerGateway {
   }
 }
 
-/** The primary decides what signals mean, which terminals and service managers send to all processes. */
+/** The primary handles signals, which terminals and service managers send to all processes. */
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 presizeYoungGeneration();
 new WorkerGateway(

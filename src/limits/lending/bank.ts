@@ -4,7 +4,7 @@ import type { Rate } from "../rate.js";
 /** Most keys of one limit; about 200 bytes each. */
 const maxKeysOfLimit = 100_000;
 
-/** What a worker reports of a key, and what it asks for. Counts are those since its last message. */
+/** The report and the request of a worker for one key. Counts are those since its last message. */
 export interface LoanRequest {
   /** Of the limit and its definition. */
   readonly limit: string;
@@ -20,7 +20,7 @@ export interface LoanRequest {
   readonly wanted: number;
 }
 
-/** What a borrower has done with tokens of a key. */
+/** The use of a key's tokens by a borrower. */
 export type Repayment = Pick<LoanRequest, "spent" | "age" | "returned">;
 
 export interface Loan {
@@ -51,7 +51,7 @@ interface Book<B> {
 }
 
 /**
- * The tokens of all limits of a machine, of which borrowers take small batches. What is in the bucket and what is lent are
+ * The tokens of all limits of a machine, of which borrowers take small batches. Tokens in the bucket and lent ones are
  * together never more than the bucket holds: so all borrowers together never admit more than one process would.
  * @template B a borrower
  */
@@ -66,7 +66,7 @@ export class TokenBank<B> {
     this.#maxKeys = maxKeys;
   }
 
-  /** Takes in what a borrower reports, and lends what it wants as far as there is. */
+  /** Processes the report of a borrower, and lends the tokens it wants as far as there are any. */
   lend(borrower: B, request: LoanRequest): Loan {
     const { rate } = request;
     const account = this.#account(request);
@@ -86,7 +86,7 @@ export class TokenBank<B> {
     return { granted, debt, more: account.lentSum > left };
   }
 
-  /** Who else holds tokens of that key. */
+  /** The other borrowers that hold tokens of that key. */
   holders({ limit, key }: Pick<LoanRequest, "limit" | "key">, except: B): B[] {
     const account = this.#books.get(limit)?.accounts.get(key);
     return account === undefined ? [] : [...account.lent.keys()].filter(borrower => borrower !== except);
@@ -106,7 +106,7 @@ export class TokenBank<B> {
     }
   }
 
-  /** Forgets what is as good as new. */
+  /** Removes full buckets. */
   tidy(): void {
     const now = this.#now();
     for (const [limit, book] of this.#books) {

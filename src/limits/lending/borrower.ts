@@ -10,7 +10,7 @@ const maxBatch = 64;
 /** A batch is at most one part in so many of all tokens. */
 const batchShare = 8;
 
-/** Ticks for which a key is not asked for again, once there were no tokens but those that others hold. */
+/** Ticks for which a key is not requested again, once the only tokens left were held by others. */
 const retryTicks = 10 * ticksPerMillisecond;
 
 /** Most keys of one limit that are in use within two seconds. */
@@ -22,16 +22,16 @@ const maxWaitMs = 1000;
 /** Sweeps, one a second, that a key is kept for unused. */
 const keptSweeps = 2;
 
-/** Where tokens come from. What it lends counts as lent until it is given back, however late it arrives. */
+/** The source of tokens. Lent tokens count as lent until they are given back, however late they arrive. */
 export interface Lender {
   /** Rejects where the lender has not got the request, and never will. */
   lend(request: LoanRequest): Promise<Loan>;
-  /** The same for what is only reported and given back. @returns false where the lender does not get it */
+  /** The same for reports and returned tokens alone. @returns false where the lender does not get it */
   report(request: LoanRequest): boolean;
 }
 
 class Holding {
-  /** Tokens that may be used without asking. */
+  /** Tokens that may be used without a request. */
   held = 0;
   /** Tokens used since the last report. */
   spent = 0;
@@ -42,7 +42,7 @@ class Holding {
   asking: Promise<void> | undefined;
   /** Ticks before which there is nothing to be had. */
   emptyUntil = 0;
-  /** What the lender said last, and when. */
+  /** The debt in the lender's last message, and its time. */
   debt = 0;
   debtAt = 0;
   /** Sweeps since it was last used. */
@@ -70,7 +70,7 @@ class Wallet {
     return this.#rate;
   }
 
-  /** What is not in use is given back, since there may be fewer now. */
+  /** Unused tokens are given back, since there may be fewer now. */
   set rate(rate: Rate) {
     if (rate.burst === this.#rate.burst && rate.interval === this.#rate.interval) return;
     for (const [key, holding] of this.#holdings) this.report(key, holding);
@@ -89,7 +89,7 @@ class Wallet {
     return holding;
   }
 
-  /** Uses a token that is at hand. Asks for more before the last one is used. */
+  /** Uses a held token. Requests more before the last one is used. */
   use(key: string, holding: Holding): boolean {
     if (holding.held === 0) return false;
     holding.held--;
@@ -99,8 +99,8 @@ class Wallet {
   }
 
   /**
-   * Waits for a token. What comes too late for the request is there for others.
-   * @returns false where there is none to be had
+   * Waits for a token. One that comes too late for the request is there for others.
+   * @returns false where none is available
    * @throws Error (by rejection) where the lender does not respond in time
    */
   async wait(key: string, holding: Holding): Promise<boolean> {
@@ -145,7 +145,7 @@ class Wallet {
     return Math.max(0, debt - (this.#now() - debtAt) - held * this.#rate.interval);
   }
 
-  /** Gives back what is not used. */
+  /** Gives back unused tokens. */
   giveBack(key: string): Repayment {
     const holding = this.#holdings.get(key);
     if (holding === undefined) return { spent: 0, age: 0, returned: 0 };
@@ -258,12 +258,12 @@ export class Borrower {
     };
   }
 
-  /** What the lender wants back for others. */
+  /** The tokens that the lender requests back for others. */
   recall(limit: string, key: string): Repayment {
     return this.#wallets.get(limit)?.giveBack(key) ?? { spent: 0, age: 0, returned: 0 };
   }
 
-  /** To be called once a second: gives back what nobody has used of late. */
+  /** To be called once a second: gives back tokens that were not used recently. */
   sweep(): void {
     for (const wallet of this.#wallets.values()) wallet.sweep();
   }

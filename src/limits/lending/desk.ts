@@ -10,7 +10,7 @@ const lendTokens = question<LoanRequest, Loan>("limits.lend");
 const reportTokens = topic<LoanRequest>("limits.report");
 const recallTokens = question<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
 
-/** Milliseconds that others have to give back what one needs. */
+/** Milliseconds in which others have to give back tokens that one needs. */
 const recallMs = 500;
 const tidyMs = 60_000;
 const sweepMs = 1000;
@@ -19,7 +19,7 @@ const sweepMs = 1000;
 export class LendingDesk {
   readonly #bank = new TokenBank<WorkerProcess>(monotonicTicks);
   readonly #workers = new Set<WorkerProcess>();
-  /** Those that were not answered yet, by holder, limit and key. */
+  /** Recalls without a response so far, by holder, limit and key. */
   readonly #recalls = new Map<string, Promise<void>>();
 
   constructor(pool: Pick<WorkerPool, "onForked">) {
@@ -43,12 +43,12 @@ export class LendingDesk {
     if (holders.length === 0) return loan;
     const recalls = holders.map(holder => this.#recall(holder, request));
     await within(Promise.all(recalls), recallMs).catch(() => undefined);
-    // What one gets that has ended meanwhile would never come back.
+    // Tokens for a worker that has ended meanwhile would never come back.
     if (!this.#workers.has(worker)) return loan;
     return this.#bank.lend(worker, { ...request, spent: 0, returned: 0 });
   }
 
-  /** Resolves when a worker has given back what it does not use, however late, or has ended. */
+  /** Resolves when a worker has given back its unused tokens, however late, or has ended. */
   #recall(holder: WorkerProcess, request: LoanRequest): Promise<void> {
     const { limit, key } = request;
     const id = `${holder.pid} ${limit} ${key}`;
@@ -65,7 +65,7 @@ export class LendingDesk {
   }
 }
 
-/** In a worker: what takes tokens from the primary. */
+/** In a worker: borrows tokens from the primary. */
 export function borrowFrom(channel: ProcessChannel): Borrower {
   const lender = {
     lend: (request: LoanRequest) => channel.ask(lendTokens, request),

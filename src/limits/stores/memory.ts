@@ -24,7 +24,7 @@ export function createMemoryStore(rate: Rate, now: () => number, maxKeys = maxKe
   const buckets = new Map<string, Bucket>();
   const ring = new Ring<Bucket>();
 
-  /** Two old keys go for each new one where their buckets are full, so that what is not needed is soon gone. */
+  /** Two old keys are removed for each new one where their buckets are full, so that unused ones are soon gone. */
   const makeRoom = (time: number): void => {
     for (let looked = 0; looked < 2; looked++) {
       const oldest = ring.first;

@@ -4,15 +4,15 @@ import type { StoreBackend, StoreContext, StoreType } from "./store.js";
 
 /** Milliseconds that a decision may take. */
 const defaultTimeoutMs = 100;
-/** Milliseconds in which Redis is not asked after it left a question open. */
+/** Milliseconds in which Redis is not used after it has not responded. */
 const pause = 1000;
-/** Milliseconds without any answer after which the connection is given up, and with it what waits for answers. */
+/** Milliseconds without any response after which the connection is closed, with all pending commands. */
 const hopeless = 5000;
 
 /**
  * The algorithm of `rate.ts` with the clock of the Redis server. Times count from 2025, so that the ticks of a century
  * are whole numbers in Lua.
- * KEYS: the bucket. ARGV: interval, burst. Answers: whether the request is admitted, and the debt in ticks.
+ * KEYS: the bucket. ARGV: interval, burst. Returns whether the request is admitted, and the debt in ticks.
  */
 const script = `
 local time = redis.call('TIME')
@@ -100,7 +100,7 @@ function connectRedis(
   };
 }
 
-/** Rejects where nothing came in time. What has arrived while this process itself was busy is read first. */
+/** Rejects where no response came in time. Bytes that arrived while this process itself was busy are read first. */
 function answered<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));

@@ -3,15 +3,15 @@ import type { Decision, Rate } from "../rate.js";
 
 /** Where the buckets of one limit are. */
 export interface Store {
-  /** Takes a request out of the key's bucket if it has one left. Rejects where a server does not answer. */
+  /** Takes a request out of the key's bucket if it has one left. Rejects where a server does not respond. */
   take(key: string): Decision | Promise<Decision>;
 }
 
-/** What the stores of several limits share, such as a connection; it outlives reloads while one of them uses it. */
+/** A resource shared by stores of several limits, such as a connection; it outlives reloads while one uses it. */
 export interface StoreBackend {
   store(limit: string, rate: Rate): Store;
   retain(): void;
-  /** Closes what is shared when it has no users any more. */
+  /** Closes the resource when it has no users any more. */
   release(): void;
 }
 
@@ -21,7 +21,7 @@ export interface StoreContext {
   readonly now: () => number;
   /** Milliseconds that a server may take for a decision; default that of the kind. */
   readonly timeoutMs: number | undefined;
-  /** Of a worker: what shares buckets in memory with the others. */
+  /** Of a worker: shares buckets in memory with the other workers. */
   readonly borrower?: { store(limit: string, rate: Rate): Store } | undefined;
 }
 
@@ -29,12 +29,12 @@ export interface StoreContext {
 export interface StoreType {
   /**
    * Set where counts are on a server, whose URL a limit has under the kind's own name; while the server does not
-   * answer, `on_store_failure` holds.
+   * respond, `on_store_failure` holds.
    */
   readonly server?: {
-    /** What the URL is, for the schema. */
+    /** The description of the URL, for the schema. */
     readonly description: string;
-    /** What is wrong with a URL, without showing it: it may hold a password. */
+    /** The error in a URL, without showing it: it may hold a password. */
     urlProblem(url: string): string | undefined;
   };
   /** @param url of the server, checked; empty for a kind without */

@@ -13,7 +13,7 @@ import { openGet, openPost } from "./unary.js";
 export const connect: Protocol = {
   name: "connect",
 
-  /** Only what cannot be taken for REST: the same path may serve both. */
+  /** Only requests that cannot be REST: the same path may serve both. */
   accepts(request) {
     const { method, query } = request;
     if (method === "POST") {

@@ -4,7 +4,7 @@ import { businessCode, failureDetails, rpcCode } from "../grpc-status.js";
 import { base64 } from "../metadata.js";
 import type { RenderDetail } from "../protocol.js";
 
-/** Reasons that HTTP itself has a status for, which clients that do not speak Connect understand. */
+/** Reasons that HTTP itself has a status for, which clients without Connect understand. */
 const httpReasons: ReadonlySet<string> = new Set([
   "ROUTE_NOT_FOUND",
   "METHOD_NOT_ALLOWED",

@@ -11,7 +11,7 @@ import { type FormatOptions, RpcFormat } from "../rpc-format.js";
 import { type MessageCodec, messageCodec } from "./codec.js";
 import { codeMetadata, errorJson } from "./error.js";
 
-/** What the media types of streams begin with. */
+/** The prefix of the media types of streams. */
 export const streamPrefix = "application/connect+";
 const readTypes: ReadonlySet<string> = new Set([`${streamPrefix}proto`, `${streamPrefix}json`]);
 

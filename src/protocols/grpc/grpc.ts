@@ -109,7 +109,7 @@ class GrpcFormat extends RpcFormat {
   }
 }
 
-/** Writes envelopes as the backend sends them, with what it says of their encoding. */
+/** Writes envelopes as the backend sends them, with its encodings. */
 class PassThroughFormat extends GrpcFormat {
   override head(headers: Metadata): StreamHead {
     const head = super.head(headers);

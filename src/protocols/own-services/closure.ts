@@ -25,7 +25,7 @@ interface Elements {
   readonly extensions: readonly ResolvedExtension[];
 }
 
-/** What stays of the files. */
+/** The elements of the files that are kept. */
 export interface KeptElements {
   /** Messages and enums, by full name. */
   readonly types: ReadonlySet<string>;
@@ -39,7 +39,7 @@ export function typeName(name: string): string {
   return name.startsWith(".") ? name.slice(1) : name;
 }
 
-/** What these files declare. */
+/** The elements that these files declare. */
 export function* elementsOf(files: readonly FileProto[]): Steps<Elements> {
   const types = new Map<string, TypeElement>();
   const extensions: ResolvedExtension[] = [];
@@ -112,7 +112,7 @@ export function* closureOf(
       yield 1;
     }
     for (const extension of extensions) {
-      // Options are not published, and so neither what can stand in them.
+      // Options are not published, and so neither are the types of their values.
       if (!kept.has(extension.extendee) || extension.extendee.startsWith("google.protobuf.")) continue;
       keptExtensions.add(extension);
       if (extension.parent !== undefined) keep(extension.parent);

@@ -5,7 +5,7 @@ import { LENGTH } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 import { errorStatus, type LocalMethod, okStatus, type Responder } from "./local-channel.js";
 
-/** What is known of who serves. Names are full names of services, `""` the gateway as a whole. */
+/** The health of services. Names are full names of services, `""` the gateway as a whole. */
 export interface ServingSource {
   /** Undefined for a service that is not exposed. */
   serving(service: string): boolean | undefined;
@@ -84,7 +84,7 @@ export class HealthService {
     };
   }
 
-  /** Tells a watcher what has changed. */
+  /** Notifies a watcher of changes. */
   #look(watcher: Watcher, status = this.#statusOf(watcher.service)): void {
     if (status === watcher.last) return;
     watcher.last = status;

@@ -15,20 +15,20 @@ export interface LocalMethod {
   open(responder: Responder): CallReceiver;
 }
 
-/** Where the responses of one call go. What comes after the end is dropped. */
+/** Takes the responses of one call. Those after the end are dropped. */
 export interface Responder {
   respond(message: Uint8Array): void;
   end(status: CallStatus): void;
 }
 
-/** What one call brings. */
+/** Takes the request messages of one call. */
 export interface CallReceiver {
   message(message: Uint8Array): void;
   /** No further request comes. */
   end(): void;
   /** The gateway is shutting down: the last words before the call is ended. */
   shutDown?(): void;
-  /** The call is over, for whatever reason; once. */
+  /** The call is over, for any reason; once. */
   closed?(): void;
 }
 
@@ -40,7 +40,7 @@ export function errorStatus(code: number, message: string): CallStatus {
 
 const shuttingDown = errorStatus(Code.UNAVAILABLE, "the gateway is shutting down");
 
-/** Bytes of responses that wait for a caller who is behind, above which his requests wait. */
+/** Bytes of responses waiting for a slow caller, above which its requests wait. */
 const highWater = 256 * 1024;
 
 /** A channel to methods inside the gateway, for bindings that are like all others. */

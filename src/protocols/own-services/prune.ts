@@ -11,11 +11,11 @@ import { LENGTH } from "../../wire/wire-type.js";
 import { WireWriter } from "../../wire/writer.js";
 import { isStandard, type KeptElements, typeName } from "./closure.js";
 
-/** A file without what callers need not know. */
+/** A file reduced to its published elements. */
 export interface PrunedFile {
   readonly bytes: Uint8Array;
   readonly dependencies: readonly string[];
-  /** Full names of what is in it, extensions aside. */
+  /** Full names of its elements, extensions aside. */
   readonly symbols: readonly string[];
   /** Those of them that are messages. */
   readonly messages: readonly string[];

@@ -16,7 +16,7 @@ interface PublishedFile {
   readonly dependencies: readonly string[];
 }
 
-/** Files in which nothing stands but these methods and what they need, and what is asked of them by name. */
+/** Files reduced to these methods and the types they need, and their look-up by name. */
 export class PublishedFiles {
   /** Full names, sorted. */
   services: readonly string[] = [];

@@ -28,7 +28,7 @@ type State =
 
 /**
  * Splits a body that comes in pieces into JSON values, without parsing them: the elements of an array, or values one
- * after the other, each on a line of its own or next to each other (NDJSON, JSON lines). What stands between them is
+ * after the other, each on a line of its own or next to each other (NDJSON, JSON lines). The separators are
  * checked here, the values themselves when they are parsed.
  */
 export class JsonSequence {
@@ -40,7 +40,7 @@ export class JsonSequence {
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** The value ends at white space, a comma or a bracket: a number or a word. */
+  /** The value ends at white space, a comma or a bracket: a number or a literal. */
   #bare = false;
   #pieces: Uint8Array[] = [];
   #size = 0;

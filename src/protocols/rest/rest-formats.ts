@@ -29,7 +29,7 @@ export function wholeResponse(
   const chosen =
     policy.successStatus === undefined ? undefined : successStatus(policy.successStatus, [trailers, headers]);
   const status = chosen ?? (response.empty ? policy.emptyStatus : 200);
-  // RFC 9110 §15.3.5, §15.3.6: no content, and nothing that could be taken for it.
+  // RFC 9110 §15.3.5, §15.3.6: no content, and no header of any.
   if (status === 204 || status === 205) return { status, headers: fields, body: noBody };
   const decoded = response.decodeInTurns(message);
   return decoded instanceof Promise
@@ -46,7 +46,7 @@ function withBody(
   return { status, headers, body };
 }
 
-/** What all forms of a REST stream have in common. */
+/** Common to all forms of a REST stream. */
 abstract class RestFormat implements ResponseFormat {
   protected readonly binding: RpcBinding;
   readonly #request: InboundRequest;
@@ -193,7 +193,7 @@ class RawFormat extends RestFormat {
   }
 }
 
-/** @param form what the client accepts; undefined where the body is raw, or the response one message */
+/** @param form the form that the client accepts; undefined where the body is raw, or the response one message */
 export function restFormat(
   binding: RpcBinding,
   request: InboundRequest,

@@ -75,7 +75,7 @@ function requestForm(request: InboundRequest, { route }: RpcBinding): RequestFor
   return isLines(contentTypeOf(request)) ? "lines" : "either";
 }
 
-/** The query, where Last-Event-ID takes the place of the parameter that it sets. */
+/** The query, in which Last-Event-ID replaces the parameter that it sets. */
 function queryOf(request: InboundRequest, { lastEventId }: StreamPlan): string {
   const { query } = request;
   const last = request.header("last-event-id");
@@ -145,7 +145,7 @@ class RestReader implements MessageReader {
     return this.#emitFirst(emit);
   }
 
-  /** What path and query say reaches the backend also without any element in the body. */
+  /** Fields of path and query reach the backend also without any element in the body. */
   #emitFirst(emit: EmitMessage): void | Promise<void> {
     const says = this.#form === "raw" || this.#variables.length > 0 || this.#query !== "";
     if (!this.#emitted && says) return this.#emit(new Uint8Array(0), emit);

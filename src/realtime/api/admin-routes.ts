@@ -7,7 +7,7 @@ import type { Hub, Post } from "../rooms/hub.js";
 import { createRoomsApi, type DisconnectTarget, invalid, type RoomsApi } from "./rooms-api.js";
 
 /**
- * The rooms on the admin listener: what `protogate.realtime.v1.Rooms` does, as REST.
+ * The rooms on the admin listener: the methods of `protogate.realtime.v1.Rooms`, as REST.
  * @param rooms false: there are none, only sockets
  */
 export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[] {
@@ -51,7 +51,7 @@ async function broadcast(api: RoomsApi, request: AdminRequest): Promise<unknown>
   return { published: published.map((place, index) => ({ room: rooms[index], ...(place ?? passed) })) };
 }
 
-/** An ephemeral message has no place. */
+/** An ephemeral message has no position. */
 const passed = { ephemeral: true };
 
 function postOf(body: JsonBody): Omit<Post, "room"> {
@@ -124,7 +124,7 @@ function frameOf({ text }: Message): unknown {
   return JSON.parse(text);
 }
 
-/** The members of a JSON object, each read as what it must be. @throws GatewayError naming the member */
+/** Reads the members of a JSON object, each with its type. @throws GatewayError naming the member */
 interface JsonBody {
   text(name: string): string;
   optionalText(name: string): string | undefined;

@@ -85,7 +85,7 @@ function listRooms(
   return whenReady(names, answer);
 }
 
-/** Publishes, and answers the message as members get it. Backends are asked as for a message of a socket. */
+/** Publishes, and returns the message as members get it. Backends are called as for a message of a socket. */
 async function send(
   { hub, local, settings, sendRate }: Realtime,
   request: LocalRequest,
@@ -151,7 +151,7 @@ function frameOf(
   };
 }
 
-/** A message as members get it, without its end and what the broker adds. */
+/** A message as members get it, without its end and the members that the broker adds. */
 function unsent(room: string, from: string, content: Content): string {
   return `${messageHead(room)}${JSON.stringify(from)},${contentMembers(content)}`;
 }
@@ -178,7 +178,7 @@ function count(name: string, value: unknown): number | undefined {
   throw gatewayError("INVALID_VALUE", `${name}: expected an integer from 1`);
 }
 
-/** Whoever sends by HTTP has no socket that an answer could go to. */
+/** A sender by HTTP has no socket that a reply could go to. */
 function sessionOf({ identity, clientAddress, requestId }: LocalRequest, subject: string): Session {
   const send = () => false;
   return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
@@ -194,7 +194,7 @@ function fields(request: LocalRequest, known: readonly string[]): JsonObject {
   return value;
 }
 
-/** Clients of this protocol know what is wrong by its text. */
+/** Clients of this protocol identify errors by their text. */
 function bodyOf({ body }: LocalRequest): JsonObject {
   try {
     return parseJsonObject(body);

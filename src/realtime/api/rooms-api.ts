@@ -4,14 +4,14 @@ import { maxBanSeconds } from "../rooms/bans.js";
 import type { Content } from "../rooms/content.js";
 import type { Hub, Post, RoomSummary } from "../rooms/hub.js";
 
-/** What servers ask of rooms, by whatever protocol: bounds and defaults are here, the rest is the hub's. */
+/** The operations of servers on rooms, by any protocol: bounds and defaults are here, the rest is the hub's. */
 export interface RoomsApi {
   /** Undefined for an ephemeral message. */
   publish(post: Post): Promise<Published | undefined>;
   broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly (Published | undefined)[]>;
   rooms(): Promise<readonly RoomSummary[]>;
   members(room: string): Promise<readonly Member[]>;
-  /** @param asked behind `since`, or the latest, those below `before` */
+  /** @param asked the messages after `since`, or the latest, those below `before` */
   history(room: string, asked: AskedHistory): Promise<HistoryPage>;
   disconnect(who: DisconnectTarget, reason: string | undefined): Promise<number>;
   /** Makes sockets members of a room. */
@@ -42,7 +42,7 @@ export interface AskedHistory {
 export interface HistoryPage {
   /** Oldest first. */
   readonly messages: readonly Message[];
-  /** What `since` asked for; undefined where it was left out. */
+  /** The result of `since`; undefined where it was left out. */
   readonly replay: { readonly position: RoomPosition; readonly recovered: boolean } | undefined;
 }
 

@@ -34,13 +34,13 @@ export interface RoomsServerOptions {
   readonly port: number;
   /** PEM; undefined for plain text. */
   readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
-  /** What callers must send as `authorization: Bearer <token>`; undefined: nothing. */
+  /** The token that callers must send as `authorization: Bearer <token>`; undefined: none. */
   readonly token: string | undefined;
 }
 
 export interface RoomsServer {
   readonly port: number;
-  /** Refuses new calls, lets those under way finish for a second, then drops what is left. */
+  /** Refuses new calls, lets those under way finish for a second, then drops the rest. */
   close(): Promise<void>;
 }
 
@@ -233,7 +233,7 @@ function codecOf(codec: Codec) {
   };
 }
 
-/** Without what is undefined, and with texts that UTF-8 can write. */
+/** Without undefined members, and with texts that UTF-8 can encode. */
 function jsonOf(value: object): JsonValue {
   const text = JSON.stringify(value, (_, each) =>
     typeof each === "string" ? each.replace(loneSurrogates, "\ufffd") : each,
@@ -249,7 +249,7 @@ function failureOf(error: unknown): Failure {
     : gatewayFailure("INTERNAL", "internal error; see the gateway log");
 }
 
-/** Failures as gRPC sends them, with an ErrorInfo beside what details they have. */
+/** Failures as gRPC sends them, with an ErrorInfo beside their details. */
 function failed(failure: Failure): Pick<StatusObject, "code" | "details" | "metadata"> {
   const { code, reason, message } = failure;
   const details = [encodeErrorInfo(reason), ...failure.details];

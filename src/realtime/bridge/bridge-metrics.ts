@@ -7,10 +7,10 @@ import {
   HistogramSeries,
 } from "../../telemetry/series.js";
 
-/** What a call from a socket to a backend is made for. */
+/** The purpose of a call from a socket to a backend. */
 export type BridgeUse = "connect" | "join" | "message" | "leave" | "disconnect" | "call" | "stream";
 
-/** The metrics of what sockets ask of backends. One instance outlives all configurations. */
+/** The metrics of calls from sockets to backends. One instance outlives all configurations. */
 export class BridgeMetrics {
   readonly #calls: CounterSeries;
   readonly #seconds: HistogramSeries;
@@ -49,7 +49,7 @@ export class BridgeMetrics {
   }
 
   /**
-   * Counts what `started` began.
+   * Counts the end of a call that `started` has counted.
    * @param code gRPC status code
    */
   ended(use: BridgeUse, code: number, seconds: number): void {

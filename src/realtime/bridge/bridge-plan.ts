@@ -7,12 +7,12 @@ import type { EventReply, EventRequest } from "./event-messages.js";
 import { Semaphore, type SemaphoreLimits } from "./semaphore.js";
 
 /**
- * Whether a session may call a method with these bytes: what authentication, policies and validation say of it.
+ * Whether a session may call a method with these bytes, by authentication, policies and validation.
  * @throws GatewayError (or rejects with it)
  */
 export type CallCheck = (session: Session, method: MethodType, message: Uint8Array) => void | Promise<void>;
 
-/** What one loading of the configuration gives the bridge. */
+/** The parts of one loaded configuration that the bridge uses. */
 export interface BridgeTarget {
   readonly plan: BridgePlan;
   /** By the names of upstreams; closed by their owner, which waits for the calls that began on them. */
@@ -22,13 +22,13 @@ export interface BridgeTarget {
   readonly details?: ReadonlyMap<string, DetailRenderer>;
 }
 
-/** One upstream, with what bounds the calls to it. */
+/** One upstream, with the bounds of the calls to it. */
 export interface UpstreamLane {
   readonly channel: Channel;
   readonly semaphore: Semaphore;
 }
 
-/** What is put to a backend, and how it gets there. */
+/** A method of a backend, with its channel. */
 export interface CallRoute<P extends EventPlan | CallPlan> {
   readonly plan: P;
   readonly lane: UpstreamLane;
@@ -43,7 +43,7 @@ export class BoundPlan {
   /** By the names of upstreams. */
   readonly lanes = new Map<string, UpstreamLane>();
 
-  /** @param before of which what is under way or waits counts here, too */
+  /** @param before the previous plan, whose calls under way or waiting count here, too */
   constructor({ plan, channels, check, details = new Map() }: BridgeTarget, before: BoundPlan | undefined) {
     const { limits } = plan;
     this.plan = plan;
@@ -84,7 +84,7 @@ export interface EventPlan {
   readonly method: MethodType;
   /** Milliseconds, waiting in line included. */
   readonly timeout: number;
-  /** The outcome of an event that the backend could not be asked about. */
+  /** The outcome of an event when the call to the backend fails. */
   readonly onFailure: "refuse" | "allow";
   readonly request: EventRequest;
   readonly input: Codec;
@@ -103,7 +103,7 @@ export interface CallPlan {
   readonly retryable: boolean;
 }
 
-/** What may be under way at once. */
+/** The limits of concurrent calls. */
 interface BridgeLimits {
   /** Unary calls and events, for each upstream. */
   readonly concurrency: number;
@@ -115,7 +115,7 @@ interface BridgeLimits {
   readonly streams: number;
 }
 
-/** All that a configuration and its descriptors say of what sockets ask of backends. */
+/** Everything that a configuration and its descriptors define about calls from sockets to backends. */
 export interface BridgePlan {
   readonly events: Readonly<Partial<Record<EventKind, EventPlan>>>;
   /** By `package.Service/Method`. */

@@ -18,7 +18,7 @@ export interface Session {
   /** Unique among all nodes. */
   readonly id: string;
   readonly identity: Identity | undefined;
-  /** The authenticated subject; without authentication whatever `from` the client claimed last, at first empty. */
+  /** The authenticated subject; without authentication the last `from` of the client, at first empty. */
   readonly subject: string;
   readonly clientAddress: string;
   readonly requestId: string;
@@ -32,7 +32,7 @@ export interface Session {
   readonly closed: boolean;
 }
 
-/** What happens on a socket and a backend may be asked about, with the frame that says it. */
+/** The events of a socket that a backend may decide on, each with its frame. */
 export interface EventFrames {
   readonly connect: ConnectFrame;
   readonly join: JoinFrame;
@@ -43,18 +43,19 @@ export interface EventFrames {
 export type EventKind = keyof EventFrames;
 
 /**
- * What became of an event. Of a frame that was rewritten `from` and `message` count; what the backend made of them is
+ * The outcome of an event. In a frame that was rewritten only `from` and `message` count; the values of the backend are
  * checked like a client's. A `leave` or `disconnect` cannot be refused.
  */
 export type Verdict<F = EventFrames[EventKind]> =
   | { readonly allow: true; readonly frame: F }
   | { readonly allow: false; readonly failure: Failure };
 
-/** What sockets ask of backends. One for all sockets; outlived by none of them. */
+/** The calls from sockets to backends. One for all sockets; outlived by none of them. */
 export interface Bridge {
   /**
-   * Asked before the event takes effect; `connect` before the upgrade, when nothing can be sent yet. Answers at once
-   * where no backend wants to know. The events of one session and room are asked one after the other. Never throws or rejects.
+   * Called before the event takes effect; `connect` before the upgrade, when nothing can be sent yet. Returns at once
+   * where no backend is configured for it. The events of one session and room are decided one after the other. Never
+   * throws or rejects.
    * @param parent what it is part of
    */
   event<K extends EventKind>(
@@ -64,15 +65,15 @@ export interface Bridge {
     parent?: ParentSpan,
   ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>>;
   /**
-   * Answers by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id.
+   * Responds by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id.
    * @param text the frame as the client wrote it: numbers of the body keep their digits
    */
   call(session: Session, frame: CallFrame, text: string): void;
   cancel(session: Session, id: FrameId): void;
-  /** The client has read what the session was behind with: streams that waited for it go on. */
+  /** The client has read the bytes that waited for it: streams that waited for that continue. */
   drained(session: Session): void;
   /** The session has ended: its calls are cancelled. */
   sessionClosed(session: Session): void;
-  /** Ends all calls, and gives up what backends are still asked. */
+  /** Ends all calls, and cancels the pending events. */
   close(): Promise<void>;
 }

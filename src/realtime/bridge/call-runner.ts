@@ -15,7 +15,7 @@ import { callUnary, failureOf, type PreparedCall, sessionMetadata, Task } from "
 
 /** A call that is about to be made. */
 export interface SocketCallRequest {
-  /** What holds at the time; a reload may change it while the call waits. */
+  /** The current plan; a reload may change it while the call waits. */
   bound(): BoundPlan;
   readonly route: CallRoute<CallPlan>;
   /** `package.Service/Method` */
@@ -33,7 +33,7 @@ export interface SocketCallRequest {
 const writer = new Writer();
 
 /**
- * Makes the call and sends all frames that answer it. Never rejects.
+ * Makes the call and sends all frames of its response. Never rejects.
  * @returns the gRPC code that it ended with
  */
 export async function runCall(run: SocketCallRequest): Promise<number> {
@@ -191,7 +191,7 @@ function cancelled(call: SocketCall): Failure {
 /** Bytes that a client may be behind before streams to it wait. */
 const maxBufferedBytes = 64 * 1024;
 
-/** One call of a socket, from its frame to the last frame that answers it. */
+/** One call of a socket, from its frame to the last frame of the response. */
 export class SocketCall extends Task {
   /** Set while a stream is open. */
   stream: StreamHandle | undefined;

@@ -27,7 +27,7 @@ export interface CompiledBridge {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What `realtime.events` and `realtime.calls` come to with these descriptors. Names of upstreams are checked already. */
+/** Compiles `realtime.events` and `realtime.calls` with these descriptors. Names of upstreams are checked already. */
 export function compileBridge(
   config: BindingSections,
   realtime: BridgeConfig,
@@ -66,7 +66,7 @@ export function compileBridge(
   return { plan, diagnostics };
 }
 
-/** The method that is asked about an event, with all that is wrong with it reported. */
+/** The method that decides on an event; all its problems are reported. */
 function eventMethod(
   kind: EventKind,
   event: EventConfig,
@@ -127,7 +127,7 @@ export interface EventConfig {
   readonly rewrite?: readonly Rewritten[] | undefined;
 }
 
-/** The part of `realtime` that speaks of backends. */
+/** The part of `realtime` about backends. */
 export interface BridgeConfig {
   readonly events: { readonly [K in EventKind]?: EventConfig | undefined };
   /** `package.Service/Method`, or `package.Service/*`. */
@@ -141,8 +141,8 @@ export interface BridgeConfig {
 }
 
 /**
- * The methods that `realtime.calls` lists, by `package.Service/Method`. A service must stand under `services`, which
- * say through which upstream and how it is called. Of `package.Service/*` methods that stream from the client are left out.
+ * The methods that `realtime.calls` lists, by `package.Service/Method`. A service must be listed under `services`,
+ * which defines its upstream and its options. Methods of `package.Service/*` that stream from the client are left out.
  */
 function compileCalls(
   config: BindingSections,

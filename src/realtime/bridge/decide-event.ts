@@ -20,7 +20,7 @@ interface EventDecision<F> {
 const writer = new Writer();
 
 /**
- * Asks a backend about an event. Never rejects.
+ * Has a backend decide on an event. Never rejects.
  * @param route resolved when its turn comes: a reload replaces the lane; it queues for the semaphore of the first
  */
 export async function decideEvent<K extends EventKind>(
@@ -71,7 +71,7 @@ export async function decideEvent<K extends EventKind>(
   }
 }
 
-/** Whether the backend itself said no; a status of UNAVAILABLE or a deadline says that it could not look. */
+/** Whether the backend itself refused; a status of UNAVAILABLE or a deadline means that it could not decide. */
 function decided({ origin, failure }: BridgeReply & { readonly message: undefined }): boolean {
   return fromBackend(origin) && failure.code !== Code.UNAVAILABLE && failure.code !== Code.DEADLINE_EXCEEDED;
 }

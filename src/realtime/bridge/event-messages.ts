@@ -7,11 +7,11 @@ import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { EventFrames, EventKind, Session } from "./bridge.js";
 
-/** The members of a frame that a reply may rewrite. The room never is one, nor is who is authenticated. */
+/** The members of a frame that a reply may rewrite; never the room or an authenticated subject. */
 export type Rewritten = "message" | "from";
 
 /**
- * Applies a reply to the frame that it answers; a promise where the reply is large.
+ * Applies a reply to the frame of its event; a promise where the reply is large.
  * @throws (or rejects with) TranscodeError where the bytes are not a message of the reply's type
  */
 export type EventReply<K extends EventKind = EventKind> = (
@@ -67,7 +67,7 @@ export function rewrites(output: MessageType, name: Rewritten): boolean {
   return field !== undefined && field.kind === "string" && !field.repeated;
 }
 
-/** What a request can learn of an event: the members of its frame, and whose socket it is. */
+/** The values of an event that a request can have: the members of its frame, and the session. */
 const offered = {
   connect: ["type", "from", "session_id"],
   join: ["type", "room_id", "from", "id", "session_id"],
@@ -108,7 +108,7 @@ export function eventRequest(kind: EventKind, input: MessageType, parts?: RoomPa
   return (session, frame) => {
     const json = createObject();
     const members: { readonly [name: string]: unknown } = { ...frame };
-    // Else what it decides on would not be what is published.
+    // Else the backend would decide on other data than is published.
     if (frame.type === "publish" && frame.data !== undefined && readsText && !readsData)
       throw gatewayError(
         "NOT_ALLOWED_IN_ROOM",
@@ -136,7 +136,7 @@ function partFields(kind: EventKind, input: MessageType, parts: RoomParts | unde
   });
 }
 
-/** What is wrong with a request type for an event, in words for people; errors and warnings apart. */
+/** Problems of a request type for an event, in words for people; errors and warnings apart. */
 export function requestProblems(
   kind: EventKind,
   input: MessageType,

@@ -20,9 +20,9 @@ import { decideEvent } from "./decide-event.js";
 import { Semaphore } from "./semaphore.js";
 import { Task } from "./unary-call.js";
 
-/** A bridge that lives as long as the sockets do; what it asks, and whom, is replaced by each reload. */
+/** A bridge that lives as long as the sockets do; each reload replaces its plan and channels. */
 export interface RpcBridge extends Bridge {
-  /** Events and calls go there from now on, those that wait in line as well; what is under way ends where it is. */
+  /** New events and calls go there, those that wait in line as well; calls under way end where they are. */
   use(target: BridgeTarget): void;
 }
 
@@ -31,10 +31,10 @@ export function createBridge(metrics: BridgeMetrics, tracer?: Tracer): RpcBridge
   return new SocketBridge(metrics, tracer);
 }
 
-/** How many events of one socket backends are asked about at once; others of the socket wait behind them. */
+/** How many events of one socket are decided at once; others of the socket wait behind them. */
 const sessionLimits = { concurrency: 8, queue: 4096 };
 
-/** What one socket has under way. */
+/** The calls and events of one socket under way. */
 interface Work {
   turns: Semaphore | undefined;
   calls: SessionCalls | undefined;

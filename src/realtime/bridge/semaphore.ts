@@ -36,14 +36,14 @@ export class Semaphore {
     return this.#waiting.size;
   }
 
-  /** Bounds what comes from now on; permits and positions in the queue are kept. */
+  /** Sets the limits of later acquires; permits and positions in the queue are kept. */
   resize(limits: SemaphoreLimits): void {
     this.#limits = limits;
     this.#admit();
   }
 
   /**
-   * Asks for a permit, which `release` returns.
+   * Acquires a permit, which `release` returns.
    * @param timeoutMs to wait for one
    * @param cancellation ends the waiting; it must have no other listener meanwhile
    * @returns true with a permit, false where the queue is full, or a promise of either; that one is

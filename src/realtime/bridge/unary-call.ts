@@ -38,7 +38,7 @@ export type BridgeReply =
   | {
       readonly message: undefined;
       readonly failure: Failure;
-      /** What ended the call; `line` where it was never sent. */
+      /** The source of the failure; `line` where the call was never sent. */
       readonly origin: FailureOrigin | "line";
     };
 

@@ -48,11 +48,11 @@ export interface Published extends RoomPosition {
   readonly duplicate: boolean;
 }
 
-/** What follows a position in a room. */
+/** The messages after a position in a room. */
 export interface Replay {
   /** Where the room is now; replayed messages reach up to it, unless there are more. */
   readonly position: RoomPosition;
-  /** False where messages after the position asked for are lost, or where it is of another epoch. */
+  /** False where messages after the requested position are lost, or where it is of another epoch. */
   readonly recovered: boolean;
   /** In order, without a hole among them. */
   readonly messages: readonly Message[];
@@ -74,32 +74,32 @@ export interface RoomMember extends Member {
 /** A session has come into a room or left it. */
 export interface MemberChange extends RoomMember {
   readonly entered: boolean;
-  /** It was there already: its node says again who is with it. */
+  /** It was there already: its node announces its members again. */
   readonly again: boolean;
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** The dead node in whose stead another one says that the session has left. */
+  /** The dead node on whose behalf another one announces that the session has left. */
   readonly of: string | undefined;
 }
 
-/** What the hub does with what a broker has for this node. All of it is called in the order of the room. */
+/** The hub's side of a broker. All methods are called in the order of the room. */
 export interface Receiver {
   message(room: string, message: Message): void;
   notice(room: string, notice: Notice): void;
   /**
-   * Somebody has come into the room by the first of their sessions, or left it with the last, on whatever node; by any
-   * session where the room tells of sockets.
+   * A name has entered the room with its first session, or left it with the last, on any node; each
+   * session where members of the room are notified of sockets.
    */
   member(room: string, change: MemberChange): void;
-  /** Whether members of the room are told of each session. */
+  /** Whether members of the room are notified of each session. */
   tellsSockets(room: string): boolean;
   /** Messages that this node should have got and cannot get any more: `from` to `to`, both lost. */
   gap(room: string, epoch: string, from: number, to: number): void;
-  /** What another node said with `Broker.signal`. */
+  /** A text that another node has sent with `Broker.signal`. */
   signal(text: string): void;
-  /** Another node is dead, and it falls to this one to tell backends who has left with it: its rooms, by session. */
+  /** Another node is dead, and this one has to notify backends of its departed sessions: its rooms, by session. */
   lost(sessions: ReadonlyMap<string, LostSession>): void;
-  /** This node was taken for dead by others, which have told that its sessions are gone. */
+  /** Other nodes took this one for dead and have announced the end of its sessions. */
   buried(): void;
 }
 
@@ -111,8 +111,8 @@ export interface LostSession {
 }
 
 /**
- * Who is in which room on any node. Each enter ends in one exit: another node says it of the sessions of a node that
- * has died. What changes comes back by `Receiver.member`.
+ * The members of all rooms on any node. Each enter ends in one exit: another node announces those of a node that
+ * has died. Changes are reported by `Receiver.member`.
  */
 export interface BrokerPresence {
   enter(room: string, member: Member): void;
@@ -121,12 +121,12 @@ export interface BrokerPresence {
   open(session: string, subject: string): void;
   close(session: string): void;
   members(room: string): Promise<readonly Member[]>;
-  /** How many sessions are in a room that this node receives, as far as it has heard. */
+  /** How many sessions are in a room that this node receives, by the changes received so far. */
   count(room: string): number;
 }
 
 /**
- * Results are promises only where somebody else must be asked.
+ * Results are promises only where another process or server is called.
  * Everything throws or rejects with GatewayError, BROKER_UNAVAILABLE where the server cannot be reached.
  */
 export interface Broker {
@@ -143,8 +143,8 @@ export interface Broker {
   subscribe(room: string): RoomPosition | Promise<RoomPosition>;
   unsubscribe(room: string): void;
   /**
-   * The messages behind a position, the latest `limit` at most; where there were more, it is not recovered.
-   * @param first how many of these are needed now: a broker that need not give more says that there are `more`
+   * The messages after a position, the latest `limit` at most; where there were more, it is not recovered.
+   * @param first how many of these are needed now: a broker that returns only these sets `more`
    */
   since(room: string, position: RoomPosition, limit: number, first?: number): Replay | Promise<Replay>;
   /**
@@ -166,7 +166,7 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** What is kept of one room. */
+/** How much history one room keeps. */
 export interface HistoryBounds {
   /** Most messages; 0 keeps none. */
   readonly messages: number;
@@ -174,7 +174,7 @@ export interface HistoryBounds {
   readonly ttl: number;
 }
 
-/** What all brokers bound. Messages and their time are the most that any room has. */
+/** The limits of all brokers. Messages and their time are the most that any room has. */
 export interface HistoryLimits extends HistoryBounds {
   /** Bytes of all rooms together. */
   readonly maxBytes: number;
@@ -192,19 +192,19 @@ export function stamped(frame: string, epoch: string, seq: number): string {
 }
 
 export interface BrokerOptions {
-  /** What keys or subjects begin with. */
+  /** The prefix of keys or subjects. */
   readonly prefix: string;
   readonly history: HistoryLimits;
   readonly logger: Logger | undefined;
-  /** Milliseconds until a server that says nothing is given up; 5000 where left out. */
+  /** Milliseconds until a silent server is given up; 5000 where left out. */
   readonly timeoutMs?: number | undefined;
-  /** Milliseconds after which a node that says nothing is taken for dead; 15000 where left out. */
+  /** Milliseconds after which a silent node is taken for dead; 15000 where left out. */
   readonly leaseMs?: number | undefined;
 }
 
 export const defaultLeaseMs = 15_000;
 
-/** The server of the broker cannot do what it was asked; whether it did is not known. */
+/** The server of the broker has failed; whether the command took effect is not known. */
 export function brokerUnavailable(): GatewayError {
   return gatewayError("BROKER_UNAVAILABLE", "the broker cannot be reached", [], { retryAfter: 1 });
 }

@@ -1,6 +1,6 @@
 import type { MemberChange, RoomMember } from "./broker.js";
 
-/** Changes that may wait until it is known who was in a room before them. */
+/** Changes that may wait until the earlier members of a room are known. */
 const maxHeld = 10_000;
 
 interface Present {
@@ -10,7 +10,7 @@ interface Present {
   readonly found: boolean;
 }
 
-/** Who is in one room on all nodes, as far as its members on this node have been told. */
+/** The members of one room on all nodes, as notified to its members on this node. */
 export class Census {
   readonly #told: (change: MemberChange) => void;
   readonly #each: boolean;
@@ -18,13 +18,13 @@ export class Census {
   readonly #sessions = new Map<string, Present>();
   /** How many sessions a name has. */
   readonly #names = new Map<string, number>();
-  /** Whoever has come or gone since the store was asked who is there. */
+  /** Names that have entered or left since the store was read. */
   #changed: Set<string> | undefined;
-  /** What has come before it is known who was there; undefined when that is known. */
+  /** Changes before the members are known; undefined when they are. */
   #held: MemberChange[] | undefined = [];
 
   /**
-   * @param told a name has come into the room by its first session, or left it with its last
+   * @param told called when a name has entered the room by its first session, or left it with its last
    * @param each `told` of each session
    */
   constructor(told: (change: MemberChange) => void, each = false) {
@@ -37,7 +37,7 @@ export class Census {
     return this.#sessions.size;
   }
 
-  /** The store is being asked; `compare` follows. */
+  /** The store is being read; `compare` follows. */
   asking(): void {
     this.#changed ??= new Set();
   }
@@ -45,11 +45,11 @@ export class Census {
   change(change: MemberChange): void {
     this.#changed?.add(change.session);
     if (this.#held === undefined) this.#apply(change);
-    // Whoever was there before is told of with what is read next.
+    // A member that was there before is reported after the next reading.
     else if (this.#held.length < maxHeld) this.#held.push(change);
   }
 
-  /** Who was there when this node began to receive the room, and maybe what it has received since: nobody is told of them. */
+  /** The members when this node began to receive the room, and maybe later changes: none of them is reported. */
   begin(members: readonly RoomMember[]): void {
     const held = this.#held ?? [];
     this.#held = undefined;
@@ -63,9 +63,9 @@ export class Census {
   }
 
   /**
-   * What the store says now, after changes may have been missed.
+   * The members in the store now, after changes may have been missed.
    * @param isHere whether a session is one of this node: the store may not know of it yet
-   * @param complete false where other nodes may not have said yet who is with them: nobody is taken for gone
+   * @param complete false where other nodes may not have announced their members yet: no member is taken for gone
    */
   compare(members: readonly RoomMember[], isHere: (session: string) => boolean, complete: boolean): void {
     if (this.#held !== undefined) {
@@ -99,11 +99,11 @@ export class Census {
       }
       const { again, node } = change;
       this.#sessions.set(session, { node, from, found: known.found && again });
-      // It came while it was read who was there.
+      // It came while the members were read.
       if (known.found && !again && (this.#each || this.#names.get(from) === 1)) this.#told(change);
       return;
     }
-    // A node that was taken for dead has said itself, meanwhile, that the session is with it.
+    // A node that was taken for dead has announced, meanwhile, that the session is with it.
     if (known === undefined || (of !== undefined && known.node !== of)) return;
     this.#sessions.delete(session);
     const left = (this.#names.get(known.from) ?? 1) - 1;

@@ -15,26 +15,26 @@ export interface PlacedMember {
   readonly member: RoomMember;
 }
 
-/** What a node learns by saying that it lives. */
+/** The result of a node's heartbeat. */
 export interface Beat {
-  /** Whether the store has what this node wrote; "buried" where another node has told that its sessions are gone. */
+  /** Whether the store has the entries of this node; "buried" where another node has announced their end. */
   readonly state: "known" | "forgotten" | "buried";
-  /** Nodes that have said nothing for the lease, and that this node alone has claimed for as long. */
+  /** Nodes without a heartbeat for the lease, and that this node alone has claimed for as long. */
   readonly dead: readonly string[];
 }
 
-/** Where nodes write who is with them. All of it rejects where the server is away. */
+/** The store of the members of each node. All methods reject where the server is away. */
 export interface PresenceStore {
   /** Keeps the changes of a node, and publishes them to all nodes that receive their rooms, in order. */
   write(node: string, changes: readonly RoomChange[], here: NodeMembers): Promise<void>;
   read(room: string): Promise<readonly RoomMember[]>;
   /** By the clock of the server. @param claim whether to look for dead nodes */
   beat(node: string, isNew: boolean, claim: boolean): Promise<Beat>;
-  /** What a node has written. */
+  /** The entries of a node. */
   left(node: string): Promise<readonly PlacedMember[]>;
   /** Publishes changes of a dead node without keeping them. */
   tell(changes: readonly RoomChange[]): Promise<void>;
-  /** Removes what a node has written. @param buried what it learns should it come back */
+  /** Removes the entries of a node. @param buried whether its next heartbeat reports that */
   forget(node: string, buried: boolean): Promise<void>;
 }
 
@@ -46,9 +46,9 @@ const maxPending = 50_000;
 const renewMs = 6 * 3_600_000;
 
 /**
- * Who is in which room on all nodes. Each node writes who is with it, and holds who is in the rooms that it receives, so
- * that it alone decides what its members are told. After every failure it begins anew under another name: what it wrote
- * before is not relied on.
+ * The members of all rooms on all nodes. Each node writes its own members, and holds the members of the rooms that it
+ * receives, so that it alone decides on the notices to them. After every failure it begins anew under another name: its
+ * earlier entries are not relied on.
  */
 export class ClusterPresence implements BrokerPresence {
   readonly #store: PresenceStore;
@@ -61,9 +61,9 @@ export class ClusterPresence implements BrokerPresence {
   #isNew = true;
   #pending: RoomChange[] = [];
   #writing: Promise<void> | undefined;
-  /** Since when this node has said without a pause that it lives. */
+  /** Start of the heartbeats of this node without a pause. */
   #aliveSince = Number.POSITIVE_INFINITY;
-  /** Something that was written may not have arrived: only what is written under another name is relied on. */
+  /** A write may not have arrived: only entries under another name are relied on. */
   #broken = false;
   #written = 0;
   #settling: NodeJS.Timeout | undefined;
@@ -119,12 +119,12 @@ export class ClusterPresence implements BrokerPresence {
     this.#rooms.delete(room);
   }
 
-  /** A change of a room that this node receives, of whatever node. */
+  /** A change of a room that this node receives, from any node. */
   changed(room: string, change: MemberChange): void {
     this.#rooms.get(room)?.change(change);
   }
 
-  /** The server is there, for the first time or again: it may have lost everything, or missed what changed here. */
+  /** The server is there, for the first time or again: it may have lost everything, or missed changes of this node. */
   async restore(): Promise<void> {
     try {
       const { state } = this.#isNew ? { state: "known" } : await this.#store.beat(this.#node, false, false);
@@ -136,13 +136,13 @@ export class ClusterPresence implements BrokerPresence {
     this.#renew();
     await this.#beat();
     await this.#compareAll(false);
-    // Other nodes have come back as well, and take their time to say who is with them.
+    // Other nodes have reconnected as well, and need time to announce their members.
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => void this.#compareAll(true), this.#lease);
     this.#settling.unref();
   }
 
-  /** Nobody is with this node any more. */
+  /** This node has no members any more. */
   async end(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -155,7 +155,7 @@ export class ClusterPresence implements BrokerPresence {
       await this.#store.tell(changes.filter(({ room }) => room !== ""));
       await this.#store.forget(this.#node, false);
     } catch {
-      // Another node finds what is left.
+      // Another node finds the rest.
     }
   }
 
@@ -173,7 +173,7 @@ export class ClusterPresence implements BrokerPresence {
     return { room, change: { session, from, node: this.#node, entered, again, at, of: undefined } };
   }
 
-  /** What this turn of the event loop changes is written at once. */
+  /** The changes of this turn of the event loop are written at once. */
   #write(): void {
     if (this.#writing !== undefined || this.#broken || this.#closed) return;
     this.#writing = new Promise<void>(resolve => setImmediate(resolve)).then(() => this.#writeAll());
@@ -185,13 +185,13 @@ export class ClusterPresence implements BrokerPresence {
       try {
         await this.#store.write(this.#node, changes, this.#here);
       } catch {
-        // What has left must be told; who is here is told anew.
+        // Exits must be announced; current members are announced anew.
         this.#pending.unshift(...changes.filter(({ change }) => !change.entered));
         this.#broken = true;
         break;
       }
     }
-    // No await since the last look at what is pending: a change that comes later begins to write anew.
+    // No await since the last check for pending changes: a later change begins to write anew.
     this.#writing = undefined;
   }
 
@@ -199,7 +199,7 @@ export class ClusterPresence implements BrokerPresence {
     while (this.#writing !== undefined) await this.#writing;
   }
 
-  /** Everybody who is here is written under another name; what was written before is removed. */
+  /** All members here are written under another name; the earlier entries are removed. */
   #renew(): void {
     const before = this.#node;
     const wasNew = this.#isNew;
@@ -240,7 +240,7 @@ export class ClusterPresence implements BrokerPresence {
     }
   }
 
-  /** Says in the stead of a dead node who has left with it. */
+  /** Announces the exits of a dead node's members. */
   async #bury(node: string): Promise<void> {
     const { sessions, changes } = departuresOf(await this.#store.left(node));
     for (let start = 0; start < changes.length; start += batch) {
@@ -273,7 +273,7 @@ export class ClusterPresence implements BrokerPresence {
   }
 }
 
-/** What follows from the end of nodes with those members: their sessions, and what the rooms of these are told. */
+/** The consequences of the end of nodes with those members: lost sessions, and changes for their rooms. */
 export function departuresOf(left: readonly PlacedMember[]): {
   readonly sessions: ReadonlyMap<string, LostSession>;
   readonly changes: readonly RoomChange[];

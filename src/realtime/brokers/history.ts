@@ -17,7 +17,7 @@ interface Entry extends Message {
   newer: Entry | undefined;
 }
 
-/** What is known of one room: where it is, and its latest messages. */
+/** The state of one room: its position, and its latest messages. */
 export interface Timeline {
   readonly room: string;
   readonly limits: HistoryBounds;
@@ -32,19 +32,19 @@ export interface Timeline {
   held: boolean;
 }
 
-/** About what V8 needs for an entry beside its text, for its key, and for a room. */
+/** About the bytes that V8 needs for an entry beside its text, for its key, and for a room. */
 const entryOverhead = 200;
 const keyOverhead = 150;
 const roomOverhead = 400;
 
 /**
- * The latest messages of all rooms, bounded by count and age in each room and by bytes in all together: what is
- * evicted is always the oldest. A room is forgotten with its last message, unless it is held.
+ * The latest messages of all rooms, bounded by count and age in each room and by bytes in all together: the oldest
+ * are evicted first. A room is forgotten with its last message, unless it is held.
  */
 export class History {
   readonly #limits: HistoryLimits;
   readonly #rooms = new Map<string, Timeline>();
-  /** Since when nobody has received a room whose place is still kept, the longest first. */
+  /** Since when a room whose position is still kept has no receiver, the longest first. */
   readonly #left = new Map<string, number>();
   #oldest: Entry | undefined;
   #newest: Entry | undefined;
@@ -88,8 +88,8 @@ export class History {
   }
 
   /**
-   * Holds a room while someone receives it, or lets it go.
-   * @param at when it is let go: its place is kept until that expires
+   * Holds a room while it has a receiver, or releases it.
+   * @param at time of the release: the position is kept until that expires
    */
   hold(room: string, held: boolean, at?: number): Timeline {
     const timeline = this.open(room);
@@ -137,7 +137,7 @@ export class History {
     this.#forgetIfUnused(timeline);
   }
 
-  /** Evicts what is not younger than that time, milliseconds since 1970. */
+  /** Evicts messages that are not younger than that time, milliseconds since 1970. */
   expire(before: number): void {
     while (this.#oldest !== undefined && this.#oldest.at <= before) this.#evict(this.#oldest);
     for (const at of this.#left.values()) {
@@ -146,7 +146,7 @@ export class History {
     }
   }
 
-  /** Evicts what is too old in one room, where it keeps messages for a shorter time than others. */
+  /** Evicts old messages of one room, where it keeps messages for a shorter time than others. */
   expireIn(room: string, now: number): void {
     const timeline = this.#rooms.get(room);
     if (timeline === undefined || timeline.limits.ttl === this.#limits.ttl) return;
@@ -213,7 +213,7 @@ export class History {
     this.#forgetIfUnused(timeline);
   }
 
-  /** Gives up the place of the room that nobody has received for the longest time. */
+  /** Drops the position of the room that has been without a receiver for the longest time. */
   #forgetLeft(): void {
     const [room = ""] = this.#left.keys();
     this.#left.delete(room);

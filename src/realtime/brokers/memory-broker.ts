@@ -11,10 +11,10 @@ import {
 } from "./broker.js";
 import { History } from "./history.js";
 
-/** How often what has become too old is looked for, milliseconds. */
+/** Milliseconds between two searches for expired messages. */
 const expiryInterval = 10_000;
 
-/** The broker of a gateway that is one process: everything is answered within the call. */
+/** The broker of a gateway that is one process: all methods are synchronous. */
 export class MemoryBroker implements Broker {
   readonly presence = undefined;
   readonly ready = true;

@@ -30,7 +30,7 @@ const EXCEPT = "Protogate-Except";
 const AT = "Protogate-At";
 
 /**
- * Rooms in NATS 2.9 or later with JetStream. Messages are appended to a stream, which publishes what it has stored to
+ * Rooms in NATS 2.9 or later with JetStream. Messages are appended to a stream, which publishes stored messages to
  * the nodes that have subscribed to the room.
  */
 export function createNatsBroker(options: NatsBrokerOptions): Broker {
@@ -280,7 +280,7 @@ class NatsBroker implements Broker {
     if (text !== undefined) this.#receiver?.signal(text);
   }
 
-  /** What was signalled while this node was cut off. */
+  /** Signals sent while this node was disconnected. */
   async #catchUpSignals(): Promise<void> {
     const log = new NatsLog(`${this.#prefix}_signals`, `${this.#prefix}.`, this.#timeoutMs);
     const kept = await this.#link.ask(nats => log.read(nats, "signal", "all", Number.POSITIVE_INFINITY));

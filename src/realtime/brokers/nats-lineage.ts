@@ -1,7 +1,7 @@
 import type { Nats, NatsLink } from "./nats-link.js";
 import type { LogEntry, NatsLog } from "./nats-log.js";
 
-/** What is remembered of the last entry that this node has seen stored. */
+/** The remembered part of the last entry that this node has seen stored. */
 type Witness = Pick<LogEntry, "key" | "epoch" | "seq" | "at" | "stored" | "text">;
 
 /** Where the lineage of the stream is written: no key of a room has one letter. */
@@ -86,7 +86,7 @@ export class NatsLineage {
     }
   }
 
-  /** Keeps what is written while it counts. @param before milliseconds since 1970: older ones are written anew */
+  /** Keeps the written entry while it counts. @param before milliseconds since 1970: older ones are written anew */
   async renew(nats: Nats, before: number): Promise<void> {
     if (this.#current === 0) return;
     const last = await this.#log.last(nats, lineageKey);
@@ -127,7 +127,7 @@ export function isRoomKey(key: string): boolean {
   return key !== lineageKey;
 }
 
-/** What is published when another node counts up. @param out what the subjects of rooms begin with */
+/** The subject of the message when another node counts up. @param out the prefix of the subjects of rooms */
 export function lineageSubject(out: string): string {
   return out + lineageKey;
 }

@@ -38,7 +38,7 @@ export interface StreamNeeds {
 }
 
 export interface NatsListener {
-  /** The connection works, and nobody uses it yet. */
+  /** The connection works, and is not in use yet. */
   connecting(nats: Nats): Promise<void>;
   /** The connection works, for the first time or again; subscriptions are restored. */
   connected(): Promise<void>;
@@ -59,7 +59,7 @@ export interface NatsServers {
   readonly url: string;
   /** Absent: servers are verified by the authorities of the system where a scheme is `tls`. */
   readonly tls?: TlsOptions | undefined;
-  /** What a file of credentials holds: JWT and seed of a user. */
+  /** The content of a file of credentials: JWT and seed of a user. */
   readonly credentials?: Buffer | undefined;
 }
 
@@ -82,7 +82,7 @@ export class NatsLink {
   #logged = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param timeoutMs milliseconds until a server that says nothing is given up
+   * @param timeoutMs milliseconds until a silent server is given up
    */
   constructor(
     servers: NatsServers,
@@ -227,7 +227,7 @@ export class NatsLink {
     this.#retry();
   }
 
-  /** The server is there, but not yet what the broker needs of it. */
+  /** The server is there, but lacks something that the broker needs. */
   #again(connection: NatsConnection): void {
     this.#timer = setTimeout(() => {
       if (this.#closed || this.#ready || connection.isClosed()) return;
@@ -248,7 +248,7 @@ function connectionOptions({ url, tls, credentials }: NatsServers): ConnectionOp
   return {
     servers: urls.map(({ host }) => host),
     ...(user !== "" && login),
-    // Absent, a server that offers no TLS would be spoken to in plain text.
+    // Absent, a server that offers no TLS would be used in plain text.
     ...((tls !== undefined || urls.some(each => each.protocol === "tls:")) && {
       tls: tlsOptions(tls ?? {}, urls),
     }),
@@ -263,7 +263,7 @@ function tlsOptions({ ca, cert, key, serverName }: TlsOptions, urls: readonly UR
     ...(cert !== undefined && { cert: cert.toString() }),
     ...(key !== undefined && { key: key.toString() }),
     ...(serverName !== undefined && { servername: serverName }),
-    // The client of NATS asks for no name where it connects to an address: its certificate must have one of them.
+    // The client of NATS sends no name where it connects to an address: its certificate must have one of them.
     ...(serverName === undefined && {
       checkServerIdentity: (name: string, certificate: PeerCertificate) =>
         urls.some(url => hostOf(url) === name) || addresses.length === 0
@@ -288,7 +288,7 @@ function noResponders(error: unknown): void {
   if (!(error instanceof Error) || !/no responders/i.test(error.message)) throw error;
 }
 
-/** The server answers no JetStream request at all, or says that the account has none. */
+/** The server does not respond to JetStream requests at all, or the account has no JetStream. */
 function isMissing(error: unknown): boolean {
   return error instanceof Error && /not enabled|no responders/i.test(`${error.name} ${error.message}`);
 }

@@ -19,7 +19,7 @@ export interface LogEntry extends RoomPosition {
   readonly stored: number;
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** When the server has stored it, by its clock; 0 where it does not say. */
+  /** When the server has stored it, by its clock; 0 where that is missing. */
   readonly storedAt: number;
   /** That of its writer: see `NatsLineage`. */
   readonly lineage: number;
@@ -32,7 +32,7 @@ const SEQ = "Protogate-Seq";
 const AT = "Protogate-At";
 const LINEAGE = "Protogate-Lineage";
 const STORED = "Nats-Sequence";
-/** Set instead of the text where only headers were asked for. */
+/** Set instead of the text where only headers were requested. */
 const SIZE = "Nats-Msg-Size";
 
 /** Seconds until the server forgets a reader that stopped to read. */
@@ -45,7 +45,7 @@ export class NatsLog {
   readonly #subjects: string;
   readonly #timeoutMs: number;
 
-  /** @param subjects what the subjects of rooms begin with, `prefix.in.` */
+  /** @param subjects the prefix of the subjects of rooms, `prefix.in.` */
   constructor(stream: string, subjects: string, timeoutMs: number) {
     this.#stream = stream;
     this.#subjects = subjects;
@@ -132,7 +132,7 @@ export class NatsLog {
         inactive_threshold: readerLife * nanos,
         mem_storage: true,
       });
-      // What was delivered already is not pending any more.
+      // Delivered messages are not pending any more.
       wanted = Math.min(limit, info.num_pending + info.delivered.consumer_seq);
       arrived();
       const late = new Promise<never>((_, reject) => {

@@ -13,7 +13,7 @@ import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { type LogEntry, NatsLog } from "./nats-log.js";
 import type { NodeMembers } from "./node-members.js";
 
-/** How long a node that was taken for dead can learn of it, milliseconds. */
+/** Milliseconds for which the burial of a node is kept, so that it can learn of it. */
 const graveMs = 3_600_000;
 /** Parts of the members that a node has in a room: a change writes one of them. */
 const parts = 64;
@@ -33,9 +33,9 @@ export function membersStream(prefix: string): StreamNeeds {
 }
 
 /**
- * Who is in which room, under a subject for the room, the node and a part of its members there. A node says under
- * another subject that it lives, and the server notes when; who finds that it has not done so for the lease writes
- * there that it buries the node, which one alone can do.
+ * The members of all rooms, under a subject for the room, the node and a part of its members there. A node sends its
+ * heartbeat under another subject, with the time of the server; a node that finds no heartbeat for the lease writes
+ * there that it buries the node, which only one node can do.
  */
 export class NatsPresence implements PresenceStore {
   readonly #link: NatsLink;
@@ -118,7 +118,7 @@ export class NatsPresence implements PresenceStore {
     });
   }
 
-  /** The nodes that have said nothing for the lease, before the last beat of this one. */
+  /** The nodes without a heartbeat for the lease, before the last beat of this one. */
   async #claim(node: string): Promise<string[]> {
     const said = await this.#link.ask(nats => this.#nodes.read(nats, "*", "all", Number.POSITIVE_INFINITY));
     const last = lastOfEach(said);
@@ -141,7 +141,7 @@ export class NatsPresence implements PresenceStore {
     return appended?.stored;
   }
 
-  /** The last word of each node on each part. */
+  /** The last entry of each node for each part. */
   async #read(filter: string): Promise<PlacedMember[]> {
     const said = await this.#link.ask(nats =>
       this.#members.read(nats, filter, "all", Number.POSITIVE_INFINITY),
@@ -166,7 +166,7 @@ export class NatsPresence implements PresenceStore {
   }
 }
 
-/** Where the open sockets stand, which are in no room: no key of a room has one letter. */
+/** The key of open sockets, which are in no room: no key of a room has one letter. */
 const noRoom = "_";
 
 function keyOf(room: string): string {
@@ -181,7 +181,7 @@ function lastOfEach(entries: readonly LogEntry[]): LogEntry[] {
   return [...new Map(entries.map(entry => [entry.subject, entry])).values()];
 }
 
-/** A change as it is published to those who receive the room; undefined for what is none. */
+/** A change as it is published to the receivers of the room; undefined for any other message. */
 export function changeOfMessage(message: Msg): MemberChange | undefined {
   const words = message.headers?.get(CHANGE);
   return words ? changeOf(words.split(" "), message.string()) : undefined;

@@ -27,7 +27,7 @@ export class NatsWriter {
   readonly #log: NatsLog;
   readonly #lineage: NatsLineage;
   readonly #timeoutMs: number;
-  /** What is known of rooms, the latest used last. A head that is out of date costs a round trip, no more. */
+  /** The known heads of rooms, the latest used last. A head that is out of date costs a round trip, no more. */
   readonly #heads = new Map<string, Head>();
   readonly #queues = new Map<string, { tail: Promise<unknown>; waiting: number }>();
 
@@ -42,12 +42,12 @@ export class NatsWriter {
     return this.#heads.get(key);
   }
 
-  /** The stream may not be what it was. */
+  /** The stream may have changed. */
   forget(): void {
     this.#heads.clear();
   }
 
-  /** An entry was seen behind what is known. */
+  /** An entry was seen after the known head. */
   saw(key: string, entry: Head & Pick<LogEntry, "at" | "text">): void {
     const { epoch, seq, at, text, stored, lineage } = entry;
     this.#lineage.saw({ key, epoch, seq, at, text, stored });
@@ -61,7 +61,7 @@ export class NatsWriter {
   }
 
   /**
-   * @param continued where the room goes on if the stream has forgotten it: what this node has received without a hole
+   * @param continued the position after which the room continues if the stream has lost it: received here without a gap
    * @throws GatewayError BROKER_UNAVAILABLE (rejects)
    */
   publish(key: string, draft: RoomDraft, continued: () => RoomPosition | undefined): Promise<Published> {

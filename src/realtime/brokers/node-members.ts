@@ -1,6 +1,6 @@
 import type { Member } from "./broker.js";
 
-/** Who of each room is on this node, as its presence announces it: names by session. */
+/** The members of each room on this node, as its presence announces them: names by session. */
 export class NodeMembers {
   readonly #rooms = new Map<string, Map<string, string>>();
 

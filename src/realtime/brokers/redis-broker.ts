@@ -51,7 +51,7 @@ class RedisBroker implements Broker {
 
   constructor(options: RedisBrokerOptions) {
     const { history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs } = options;
-    // Of a cluster, scripts take keys of one slot alone: the part in braces says which.
+    // Of a cluster, scripts take keys of one slot alone: the part in braces selects it.
     const prefix = options.cluster === true ? `{${options.prefix}}` : options.prefix;
     const scripts = [openRoom, publishMessage, readRoom, heldRooms, sendSignal, ...presenceScripts];
     this.#link = new RedisLink(options, prefix, scripts, logger, timeoutMs);
@@ -153,7 +153,7 @@ class RedisBroker implements Broker {
     await this.#link.close();
   }
 
-  /** @param epoch empty for the latest messages of whatever epoch the room has */
+  /** @param epoch empty for the latest messages of the room's current epoch */
   async #read(
     room: string,
     epoch: string,
@@ -228,7 +228,7 @@ class RedisBroker implements Broker {
     }
   }
 
-  /** What `open` needs beside the keys. */
+  /** The arguments of `open` beside the keys. */
   get #opening(): readonly (string | number)[] {
     return [randomHex(6), this.#headLife, ...this.#link.lineage];
   }

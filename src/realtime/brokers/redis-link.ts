@@ -19,7 +19,7 @@ export interface LinkListener {
   message(channel: string, text: string): void;
 }
 
-/** Commands that may wait for their answer. */
+/** Commands that may wait for their replies. */
 const maxPending = 10_000;
 const maxPauseMs = 2000;
 /** Milliseconds between two log lines about failures. */
@@ -46,9 +46,9 @@ export class RedisLink {
   #closed = false;
 
   /**
-   * @param prefix what all keys begin with
+   * @param prefix of all keys
    * @param scripts those that are run
-   * @param timeoutMs milliseconds until a server that says nothing is given up
+   * @param timeoutMs milliseconds until a silent server is given up
    */
   constructor(
     servers: RedisServers,
@@ -98,7 +98,7 @@ export class RedisLink {
     stateChanged();
   }
 
-  /** Resolves after the first attempt, whatever came of it. */
+  /** Resolves after the first attempt, with any outcome. */
   async start(listener: LinkListener): Promise<void> {
     this.#listener = listener;
     await Promise.all(this.#both.map(redis => redis.connect().catch(error => this.failed(error))));
@@ -115,7 +115,7 @@ export class RedisLink {
     this.#subscriptions.disconnect();
   }
 
-  /** Runs a script; what it answers is lists of texts and numbers. @throws GatewayError BROKER_UNAVAILABLE */
+  /** Runs a script; replies are lists of texts and numbers. @throws GatewayError BROKER_UNAVAILABLE */
   run(
     script: Script,
     keys: readonly string[],
@@ -239,8 +239,8 @@ function infoField(info: string, name: string): string {
 }
 
 /**
- * A server that writes each command to disk before it confirms it goes on where it was after a restart. Another one may
- * have lost what came last, as a replica may that was promoted.
+ * A server that writes each command to disk before it confirms it continues its rooms after a restart. Another one may
+ * have lost the latest commands, as a promoted replica may.
  */
 async function lineageOf(redis: Redis): Promise<readonly [run: string, continuous: "0" | "1"]> {
   const info = await redis.info();
@@ -251,7 +251,7 @@ async function lineageOf(redis: Redis): Promise<readonly [run: string, continuou
     const [, sync] = (await redis.config("GET", "appendfsync")) as string[];
     return [run, sync === "always" ? "1" : "0"];
   } catch {
-    // A server that is managed by others does not say.
+    // A managed server may not reveal it.
     return [run, "0"];
   }
 }

@@ -10,15 +10,15 @@ import {
 import type { RedisLink } from "./redis-link.js";
 import { type Script, script } from "./redis-scripts.js";
 
-/** How long what nobody renews is kept, milliseconds. */
+/** Milliseconds for which entries without renewal are kept. */
 const lifeMs = 24 * 3_600_000;
-/** How long a node that was taken for dead can learn of it, milliseconds. */
+/** Milliseconds for which the burial of a node is kept, so that it can learn of it. */
 const graveMs = 3_600_000;
 
 /**
- * Who is in which room: for each room the set of its nodes, and for each of these a hash session → name. A node has the
- * set of its rooms, and a time of the server in the sorted set of all nodes: as `<node>` while it says that it lives, as
- * `<node>*` while another one tells that its sessions are gone, and then as `<node>+`.
+ * The members of all rooms: for each room the set of its nodes, and for each of these a hash session → name. A node has
+ * the set of its rooms, and a time of the server in the sorted set of all nodes: as `<node>` while it sends heartbeats,
+ * as `<node>*` while another one announces that its sessions are gone, and then as `<node>+`.
  */
 export class RedisPresence implements PresenceStore {
   readonly #link: RedisLink;
@@ -158,7 +158,7 @@ return found
 
 /**
  * KEYS nodes. ARGV node, lease, time to live, how long the dead are remembered, 1 to claim dead ones.
- * Gives what is known of the node, then the nodes that it has claimed.
+ * Returns the state of the node, then the nodes that it has claimed.
  */
 const beatNode = script(`
 local time = redis.call('TIME')

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /**
- * What Redis does with a room in one step. A room has a hash with its epoch (`e`) and the number of its last message
+ * The steps of Redis for a room, each atomic. A room has a hash with its epoch (`e`) and the number of its last message
  * (`s`), a stream with its messages under the ids `<number>-0`, and a sorted set of the keys of those messages. All
  * rooms together have a sorted set of the times of their last messages.
  */
@@ -10,7 +10,7 @@ export interface Script {
   readonly sha: string;
 }
 
-/** About what Redis needs for a message beside its text, bytes. */
+/** About the bytes that Redis needs for a message beside its text. */
 const entryOverhead = 200;
 /** Messages that one publication gives up at most. */
 const evictedAtOnce = 1000;
@@ -19,8 +19,8 @@ const evictedAtOnce = 1000;
 export const headGrace = 60_000;
 
 /**
- * A room that nobody knows begins with the epoch that the caller proposes. So does one that was written before the server
- * was started and may have lost what came last: its numbers would be given twice. It goes on from where it is.
+ * An unknown room begins with the epoch that the caller proposes. So does one that was written before the server was
+ * started and may have lost its latest messages, since their numbers would be given twice; its numbers continue.
  * KEYS head, log, keys. ARGV proposed epoch, head's time to live, run of the server, 1 where the run has lost nothing.
  */
 const open = `
@@ -41,7 +41,7 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `;
 
-/** Milliseconds since 1970 by the clock of the server, which alone says how old a message is. */
+/** Milliseconds since 1970 by the clock of the server, which alone decides how old a message is. */
 const clock = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -62,7 +62,7 @@ return {place[1], place[2]}
  * Gives epoch, number, and 1 for a key that was known.
  *
  * The order has each message of every room, the oldest first, until it is given up: because the room has more (`o` of a
- * message is its place there), because it is too old, or because all of them together have too many bytes.
+ * message is its position there), because it is too old, or because all of them together have too many bytes.
  */
 export const publishMessage = script(`${open}${clock}
 local epoch = place[1]

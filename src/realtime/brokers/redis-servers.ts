@@ -47,7 +47,7 @@ export function canMove({ sentinel, cluster }: RedisServers): boolean {
 }
 
 /**
- * What a connection to the server of the rooms is made with; where it can move, each attempt looks for it anew.
+ * The options of a connection to the server of the rooms; where it can move, each attempt looks it up anew.
  * @param prefix of the keys of a cluster, all of which are on one server: `{name}`
  * @param timeoutMs milliseconds for each step of looking
  */
@@ -137,7 +137,7 @@ type SlotRange = readonly [
   ...replicas: unknown[],
 ];
 
-/** CLUSTER SLOTS: the master of the slot that the keys are in. @throws Error where nobody serves it */
+/** CLUSTER SLOTS: the master of the slot that the keys are in. @throws Error where no server has it */
 async function masterOfKeys(redis: Redis, seed: Address, prefix: string): Promise<Address> {
   const [slot, ranges, own] = await Promise.all([
     redis.cluster("KEYSLOT", prefix),
@@ -152,13 +152,13 @@ async function masterOfKeys(redis: Redis, seed: Address, prefix: string): Promis
   return { host: host === "" || host === "?" ? seed.host : host, port };
 }
 
-/** Connects to where the first seed says that responds. */
+/** Connects to the address given by the first seed that responds. */
 function connectorTo(
   seeds: readonly Address[],
   locate: (seed: Address) => Promise<Address>,
   tlsTo: (host: string) => ReturnType<typeof tlsOf> | undefined,
 ) {
-  // The seed that responded last is asked first.
+  // The seed that responded last is tried first.
   const order = [...seeds];
   return class extends AbstractConnector {
     constructor() {
@@ -188,7 +188,7 @@ function connectorTo(
       return failed;
     }
 
-    /** What is told to be the master says itself whether it is. */
+    /** Has the announced master confirm its role. */
     override check(info: { readonly role?: string } | undefined): boolean {
       return info?.role === undefined || info.role === "master";
     }

@@ -148,7 +148,7 @@ export async function loadBroker(config: BrokerConfig, context: BrokerContext): 
 
 type ServersDraft = DraftOf<Pick<Loaded<typeof NatsSchema>, "url" | "prefix" | "tls">>;
 
-/** Checks what brokers with a server have in common. @returns their URLs, those that are good */
+/** Checks the options common to brokers with a server. @returns their URLs, those that are valid */
 function checkServers(
   at: Path,
   { url, prefix, tls }: ServersDraft,

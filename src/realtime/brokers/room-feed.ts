@@ -1,6 +1,6 @@
 import type { Message, Receiver, Replay, RoomPosition } from "./broker.js";
 
-/** What is held back while a feed reads what it missed; shared by the feeds of a broker. */
+/** Messages held back while a feed reads those it missed; shared by the feeds of a broker. */
 export class HoldingSpace {
   #left: number;
 
@@ -24,8 +24,8 @@ export class HoldingSpace {
 const retryPause = 1000;
 
 /**
- * Makes one room's messages, as they arrive from a server, the unbroken sequence that the hub counts on: what comes twice
- * is dropped, a hole is filled from the history, and what the history does not have any more is reported as a gap.
+ * Makes one room's messages, as they arrive from a server, the gapless sequence that the hub relies on: duplicates
+ * are dropped, a hole is filled from the history, and messages that the history has lost are reported as a gap.
  */
 export class RoomFeed {
   readonly #room: string;
@@ -33,7 +33,7 @@ export class RoomFeed {
   readonly #read: (after: RoomPosition) => Promise<Replay>;
   readonly #space: HoldingSpace;
   #last: RoomPosition | undefined;
-  /** What arrived while a position or the history is read, in order. */
+  /** Messages that arrived while a position or the history is read, in order. */
   #held: Message[] = [];
   #heldSize = 0;
   #reading = false;
@@ -44,7 +44,7 @@ export class RoomFeed {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param read what follows a position, up to where the room is */
+  /** @param read reads the messages after a position, up to the end of the room */
   constructor(
     room: string,
     receiver: Receiver,
@@ -67,7 +67,7 @@ export class RoomFeed {
     return this.#last !== undefined && !this.#reading;
   }
 
-  /** Begins with what follows a position; messages may have arrived before. */
+  /** Begins with the messages after a position; some may have arrived before. */
   open(position: RoomPosition): void {
     this.#last = position;
     this.#release();
@@ -124,7 +124,7 @@ export class RoomFeed {
     this.#held = [];
   }
 
-  /** Delivers what was held back. What is still missing before it after the history was read is lost. */
+  /** Delivers the held messages. Those still missing before them after the history was read are lost. */
   #release(): void {
     const held = this.#held;
     this.#drop();
@@ -176,13 +176,13 @@ export class RoomFeed {
     this.#skip(position);
   }
 
-  /** Delivers a message, with a gap for whatever is missing before it. */
+  /** Delivers a message, with a gap for those missing before it. */
   #force(message: Message): void {
     this.#skip({ epoch: message.epoch, seq: message.seq - 1 });
     this.#deliver(message);
   }
 
-  /** Goes on to a position; what lies before it is lost. */
+  /** Skips to a position; the messages before it are lost. */
   #skip({ epoch, seq }: RoomPosition): void {
     const last = this.#last as RoomPosition;
     const next = epoch === last.epoch ? last.seq + 1 : 1;

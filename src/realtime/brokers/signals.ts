@@ -8,7 +8,7 @@ export const signalLifeMs = 3_600_000;
 
 const lastingMark = "!";
 
-/** A signal that also those hear that start later, as long as it is kept. */
+/** A signal that nodes starting later also receive, as long as it is kept. */
 export function lastingSignal(text: string): string {
   return lastingMark + text;
 }
@@ -17,12 +17,12 @@ export function isLasting(text: string): boolean {
   return text.startsWith(lastingMark);
 }
 
-/** What was signalled, without what says how. */
+/** The text of a signal, without the mark of lasting ones. */
 export function signalText(text: string): string {
   return isLasting(text) ? text.slice(lastingMark.length) : text;
 }
 
-/** The control messages of a node, each with an id, so that what comes live and is read again later counts once. */
+/** The control messages of a node, each with an id, so that one that is received live and read again counts once. */
 export class Signals {
   readonly #node = randomHex(6);
   readonly #seen = new Set<string>();
@@ -42,7 +42,7 @@ export class Signals {
     return this.#see(payload.slice(0, space)) ? payload.slice(space + 1) : undefined;
   }
 
-  /** What the server keeps. @returns what this node has missed: of what was there before its start only what lasts */
+  /** Takes the signals kept by the server. @returns those that this node has missed; of earlier ones the lasting ones */
   missed(payloads: readonly string[]): string[] {
     const texts = payloads.flatMap(payload => this.read(payload) ?? []);
     const first = !this.#caughtUp;

@@ -147,7 +147,7 @@ export class WorkerBroker implements Broker {
   }
 }
 
-/** The primary knows at once when a worker has ended, and tells what follows from it: nobody need say that he lives. */
+/** The primary knows at once when a worker has ended, and announces the consequences: no heartbeats are needed. */
 class PrimaryPresence implements PresenceStore {
   readonly #broker: WorkerBroker;
 

@@ -27,7 +27,7 @@ function headed<K extends string>(key: K): <T extends Readonly<Record<K, string>
 const withText = headed("text");
 const withFrame = headed("frame");
 
-/** A worker's, to the primary, which has the log of all rooms and knows who is with which worker. */
+/** From a worker to the primary, which has the log of all rooms and knows the members at each worker. */
 export const publishToRoom = question<{ readonly room: string } & RoomDraft, Published | null>(
   "rooms.publish",
   withFrame(),
@@ -44,7 +44,7 @@ export const readRoomHistory = question<
 >("rooms.history");
 export const listRooms = question<{ readonly limit: number }, readonly string[]>("rooms.list");
 export const signalOthers = topic<{ readonly text: string }>("rooms.signal");
-/** What was signalled before the worker started, and lasts. */
+/** The lasting signals from before the worker's start. */
 export const lastingSignals = question<null, readonly string[]>("rooms.lasting");
 export const writeMembers = question<
   { readonly node: string; readonly changes: readonly RoomChange[] },

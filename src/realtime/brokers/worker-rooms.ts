@@ -24,13 +24,13 @@ import {
   writeMembers,
 } from "./worker-messages.js";
 
-/** What the primary needs of its workers. */
+/** The part of the worker pool that the primary's rooms use. */
 export type RoomWorkers = Pick<WorkerPool, "serving" | "onForked" | "onLeft">;
 
 /**
  * The rooms of a gateway of several workers, in the primary: it gives messages their positions, keeps them, and sends
- * them to the workers that have members of the room. It knows who is with which worker, and tells who has left with one
- * that ended.
+ * them to the workers that have members of the room. It knows the members at each worker, and announces the exits of
+ * those at a worker that ended.
  */
 export class WorkerRooms {
   readonly #workers: RoomWorkers;
@@ -146,7 +146,7 @@ export class WorkerRooms {
     for (const { channel } of subscribers) channel.send(ready, payload);
   }
 
-  /** Its members have left; one that still serves tells backends. */
+  /** Its members have left; a worker that still serves notifies backends. */
   #left(worker: WorkerProcess): void {
     for (const room of [...this.#subscribers.keys()]) this.#unsubscribe(room, worker);
     const { sessions, changes } = departuresOf(placed(this.#members.get(worker)));
@@ -160,7 +160,7 @@ export class WorkerRooms {
   }
 }
 
-/** Who is with a worker, under whatever name it goes by. */
+/** The members at a worker, under all of its node names. */
 function placed(nodes: ReadonlyMap<string, NodeMembers> = new Map()): PlacedMember[] {
   return [...nodes].flatMap(([node, members]) =>
     members.rooms.flatMap(room =>
@@ -169,7 +169,7 @@ function placed(nodes: ReadonlyMap<string, NodeMembers> = new Map()): PlacedMemb
   );
 }
 
-/** Without what the log keeps with it. */
+/** Without the fields that only the log needs. */
 function plain({ epoch, seq, text, at }: Message): Message {
   return { epoch, seq, text, at };
 }

@@ -41,9 +41,9 @@ export interface ChatOptions {
   readonly rooms: boolean;
   readonly policy: RoomAuthorizer | undefined;
   readonly bridge: Bridge | undefined;
-  /** What verifies tokens for rooms, by the name of the provider. */
+  /** The verifiers of tokens for rooms, by the name of the provider. */
   readonly tokens: RoomTokenProviders | undefined;
-  /** What decides on new tokens of open sockets. */
+  /** The rules for new tokens of open sockets. */
   readonly renewal: Omit<RenewalRules, "policy">;
 }
 
@@ -200,7 +200,7 @@ export class Chat {
     }
   }
 
-  /** @returns a promise, which never rejects, where somebody else must be asked */
+  /** @returns a promise, which never rejects, where a backend or the broker is called */
   #run(socket: Socket, frame: RoomFrame): Promise<void> | undefined {
     try {
       const done = this.#dispatch(socket, frame);

@@ -14,7 +14,7 @@ export interface CommandsOwner {
   enqueue(socket: Socket, frame: RoomFrame): boolean;
 }
 
-/** What servers do with sockets of this node, each in its turn among the frames that its client sends. */
+/** The commands of servers on sockets of this node, each in its turn among the frames that its client sends. */
 export class Commands {
   readonly #owner: CommandsOwner;
 
@@ -57,7 +57,7 @@ export class Commands {
 
   subscribe(socket: Socket, { room_id: room }: SubscribeFrame): Promise<void> | undefined {
     const { subject } = socket;
-    // Whoever has not said a name has none.
+    // A client that never sent a name has none.
     if (socket.rooms.has(room) || nameProblem(subject) !== undefined) return undefined;
     const done = this.#owner.local.join(socket, room, subject, undefined, position =>
       this.#tell(socket, joined(room, position)),

@@ -22,7 +22,7 @@ export class Departures {
     this.#track(this.#notify(bridge, socket, leavesOf(rooms), code, socket.lanes));
   }
 
-  /** In the stead of a node that died. */
+  /** On behalf of a node that died. */
   lost(bridge: Bridge, sessions: ReadonlyMap<string, LostSession>): void {
     for (const [id, { rooms, subject }] of sessions) {
       const leaves = leavesOf([...rooms].filter(([room]) => isRoomName(room)));
@@ -45,7 +45,7 @@ export class Departures {
     this.#notifying.add(notified);
   }
 
-  /** After what backends are still asked about the rooms. */
+  /** After pending events of the rooms. */
   async #notify(
     bridge: Bridge,
     socket: Session,

@@ -14,7 +14,7 @@ export type ReadFrame =
   | { readonly frame: ClientFrame; readonly fault: undefined }
   | { readonly frame: undefined; readonly fault: FrameFault };
 
-/** What a value must be, to follow "expected"; undefined: it is. */
+/** The expectation that a value violates, to follow "expected"; undefined: none. */
 type Check = (value: unknown) => string | undefined;
 
 interface Shape {
@@ -31,7 +31,7 @@ const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 /** Almost every name. */
 const plain = /^[\x20-\x7e]+$/;
 
-/** What is wrong with the name of a room or a person, to follow "expected"; undefined: nothing. */
+/** The error in the name of a room or a person, to follow "expected"; undefined: none. */
 export function nameProblem(value: unknown): string | undefined {
   if (typeof value !== "string" || value.length === 0 || value.length > maxNameLength) return nameExpected;
   return plain.test(value) || !unprintable.test(value) ? undefined : nameExpected;
@@ -148,7 +148,7 @@ export function readFrame(text: string): ReadFrame {
   return { frame: value as unknown as ClientFrame, fault: undefined };
 }
 
-/** What is wrong with a message of `event` and `data`, wherever it comes from. */
+/** The error in a message of `event` and `data`, from any source. */
 export function publishProblem({
   event,
   data,

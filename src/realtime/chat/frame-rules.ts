@@ -12,7 +12,7 @@ import type {
 } from "./frames.js";
 
 /**
- * Who a frame is from: the authenticated subject, else who joined the room, else who it claims.
+ * The sender of a frame: the authenticated subject, else the name that joined the room, else the claimed one.
  * @throws GatewayError where it claims another user, or none where it must name one
  */
 export function claimed(
@@ -44,7 +44,7 @@ export function notMember(room: string): GatewayError {
   return gatewayError("NOT_A_MEMBER", `join the room ${JSON.stringify(room)} first`);
 }
 
-/** What a backend has refused. */
+/** The error for a refusal by a backend. */
 export function refused({ failure }: Extract<Verdict, { allow: false }>): GatewayError {
   return new GatewayError(failure);
 }
@@ -64,7 +64,7 @@ export function roomOf(frame: ClientFrame): string | undefined {
 /** Frames of one socket that may wait for backends. */
 export const maxWaiting = 64;
 
-/** Does what a frame says. @returns a promise, which never rejects, where somebody else must be asked */
+/** Executes a frame. @returns a promise, which never rejects, where a backend or the broker is called */
 type Run = (socket: Socket, frame: RoomFrame) => Promise<void> | undefined;
 
 /**
@@ -84,7 +84,7 @@ export function inTurn(socket: Socket, frame: RoomFrame, run: Run): boolean {
   return true;
 }
 
-/** What comes for the room waits until `running` is done. */
+/** Further frames for the room wait until `running` is done. */
 function hold(socket: Socket, room: string, running: Promise<void>, run: Run): void {
   const lane: Lane = { waiting: [], running };
   socket.lanes ??= new Map();

@@ -1,7 +1,7 @@
 import { type Failure, shownCode } from "../../status/failure.js";
 import type { Member, RoomPosition } from "../brokers/broker.js";
 
-/** What a client may name its frame, to find the response to it: a string of 1 to 64 characters or an integer. */
+/** A client's id of a frame, to find the response to it: a string of 1 to 64 characters or an integer. */
 export type FrameId = string | number;
 
 export interface JoinFrame {
@@ -36,7 +36,7 @@ export interface PublishFrame {
   readonly type: "publish";
   readonly room_id: string;
   readonly from?: string;
-  /** What kind of message it is, for those who get it. */
+  /** The kind of message, for its receivers. */
   readonly event?: string;
   /** JSON text: numbers keep their digits. */
   readonly data?: string;
@@ -44,11 +44,11 @@ export interface PublishFrame {
   readonly ephemeral?: boolean;
   readonly key?: string;
   readonly id?: FrameId;
-  /** What a backend would have published in place of `data`. */
+  /** The text that a backend publishes instead of `data`. */
   readonly message?: string;
 }
 
-/** Asks for what is kept of a room, page by page. */
+/** Requests the history of a room, page by page. */
 export interface HistoryFrame {
   readonly type: "history";
   readonly room_id: string;
@@ -58,7 +58,7 @@ export interface HistoryFrame {
   readonly id?: FrameId;
 }
 
-/** What a server wants, among the frames of the client. */
+/** A command of a server, in the queue of the client's frames. */
 export interface SubscribeFrame {
   readonly type: "subscribe";
   readonly room_id: string;
@@ -69,7 +69,7 @@ export interface UnsubscribeFrame {
   readonly type: "unsubscribe";
   readonly room_id: string;
   readonly reason: string | undefined;
-  /** Only where no other token has taken the place of the one that has expired. */
+  /** Only where no newer token has replaced the expired one. */
   readonly expired?: boolean;
   readonly id?: undefined;
 }
@@ -94,13 +94,13 @@ export interface CancelFrame {
   readonly id: FrameId;
 }
 
-/** Asks for a sign of life, which browsers cannot do below their WebSockets. */
+/** Requests a `pong`, since browsers cannot send pings of their WebSockets. */
 export interface PingFrame {
   readonly type: "ping";
   readonly id?: FrameId;
 }
 
-/** Another token of the same subject takes the place of the one by which the socket was opened. */
+/** Another token of the same subject replaces the one by which the socket was opened. */
 export interface RefreshFrame {
   readonly type: "refresh";
   readonly token: string;
@@ -118,10 +118,10 @@ export type RoomFrame =
   | SubscribeFrame
   | UnsubscribeFrame;
 
-/** What a client can send; `from` is filled in before a frame is handled. */
+/** The frames that a client can send; `from` is filled in before a frame is handled. */
 export type ClientFrame = RoomFrame | CallFrame | CancelFrame | PingFrame | RefreshFrame;
 
-/** What a backend is sent about the socket itself, in the same form. */
+/** The event about the socket itself for a backend, in the same form. */
 export interface ConnectFrame {
   readonly type: "connect";
   readonly from: string;
@@ -136,9 +136,9 @@ export interface DisconnectFrame {
   readonly code: number;
 }
 
-/** The frames that the gateway itself says, as JSON text. */
+/** The gateway's own frames, as JSON text. */
 
-/** Notifies members of someone who joins or leaves. */
+/** Notifies members of one that joins or leaves. */
 export function notice(
   type: "join-room" | "leave-room",
   room: string,
@@ -149,7 +149,7 @@ export function notice(
   return `{"type":"${type}","room_id":${quote(room)},"from":${quote(from)}${socket}}`;
 }
 
-/** Notifies members of all who have joined and left in a while. @param count of sockets in the room now */
+/** Notifies members of all that have joined and left in a while. @param count of sockets in the room now */
 export function digest(
   room: string,
   joined: readonly string[],
@@ -195,7 +195,7 @@ export function gap(room: string, epoch: string, from: number, to: number): stri
   return `{"type":"gap","room_id":${quote(room)},"epoch":${quote(epoch)},"from":${from},"to":${to}}`;
 }
 
-/** Who is there, at most a thousand of them: each name once, or each session, and how many sessions in all. */
+/** The members, at most a thousand of them: each name once, or each session, and how many sessions in all. */
 export function presence(
   id: FrameId | undefined,
   room: string,
@@ -247,7 +247,7 @@ function quote(text: string): string {
   return JSON.stringify(text);
 }
 
-/** Why the gateway ends a socket: RFC 6455 section 7.4, and of the private range those whose last digits say the HTTP status. */
+/** Why the gateway ends a socket: RFC 6455 section 7.4, and private codes whose last digits are the HTTP status. */
 export const CloseCode = {
   /** A message above the limit. */
   tooLarge: 1009,
@@ -256,9 +256,9 @@ export const CloseCode = {
   abuse: 4400,
   /** The credential of the upgrade is no longer valid. */
   expired: 4401,
-  /** A server asked for it. */
+  /** Requested by a server. */
   disconnected: 4403,
-  /** The client reads more slowly than its rooms speak; it can resume by `since`. */
+  /** The client reads more slowly than its rooms send; it can resume by `since`. */
   slow: 4008,
   /** Too many frames. */
   flood: 4029,

@@ -4,7 +4,7 @@ import type { Authenticator, Identity } from "../../auth/identity.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Socket } from "../rooms/socket.js";
 
-/** What decides on the new token of an open socket: what decided when it was opened. */
+/** The checks of the new token of an open socket: the same as when it was opened. */
 export interface RenewalRules {
   /** Where sockets are opened. */
   readonly path: string;

@@ -6,15 +6,15 @@ import type { Socket } from "../rooms/socket.js";
 import type { JoinFrame } from "./frames.js";
 import { TokenCaller } from "./renewal.js";
 
-/** What verifies tokens for rooms, by the name of a provider. */
+/** The verifiers of tokens for rooms, by the name of a provider. */
 export type RoomTokenProviders = (provider: string) => Authenticator | undefined;
 
 /**
  * Verifies the token of a join.
  * @param claim names the room, or lists the names of several
  * @param path where sockets are opened
- * @throws GatewayError (or rejects with it) CREDENTIALS_MISSING, CREDENTIALS_INVALID, NOT_ALLOWED_IN_ROOM, or what the
- *   provider throws
+ * @throws GatewayError (or rejects with it) CREDENTIALS_MISSING, CREDENTIALS_INVALID, NOT_ALLOWED_IN_ROOM, or the
+ *   error of the provider
  */
 export function verifyRoomToken(
   authenticator: Authenticator | undefined,

@@ -22,11 +22,11 @@ export interface SpeakingOwner {
   failed(socket: Socket, frame: Spoken, error: unknown): void;
 }
 
-/** Messages of a page of history where the client does not say how many, and the bytes of a page. */
+/** The default number of messages of a page of history, and the bytes of a page. */
 const usualPage = 50;
 const maxPageBytes = 256 * 1024;
 
-/** What members say in a room, and what was said there. */
+/** Publishing in rooms, and reading their history. */
 export class Speaking {
   readonly #owner: SpeakingOwner;
 
@@ -64,7 +64,7 @@ export class Speaking {
     const { local } = this.#owner;
     const { room_id: room, key } = frame;
     const ephemeral = frame.type === "publish" && frame.ephemeral;
-    // It was a member when it sent this: what its backend has allowed is published, even if it has left meanwhile.
+    // It was a member when it sent this: a message that its backend has allowed is published, even after it has left.
     const published = local.send(room, JSON.stringify(from), content, {
       by: socket,
       key: key === undefined ? undefined : keyOf(from, key),
@@ -74,14 +74,14 @@ export class Speaking {
     const done = (position: Awaited<typeof published>): void => {
       if (frame.id !== undefined) this.#owner.respond(socket, ack(frame.id, room, position));
     };
-    // The broker keeps the order of the calls: what comes for the room need not wait.
+    // The broker keeps the order of the calls: further frames for the room need not wait.
     if (published instanceof Promise)
       published.then(done, (error: unknown) => this.#owner.failed(socket, frame, error));
     else done(published);
     return undefined;
   }
 
-  /** A page of what is kept, which is charged as what is replayed. */
+  /** A page of the history, charged like replayed messages. */
   history(socket: Socket, frame: HistoryFrame): Promise<void> | undefined {
     const { local, options } = this.#owner;
     const { room_id: name, id, before, limit = usualPage } = frame;
@@ -111,7 +111,7 @@ export class Speaking {
   }
 }
 
-/** What only servers may publish to. */
+/** The error for rooms that only servers may publish to. */
 export function serverOnly() {
   return gatewayError("NOT_ALLOWED_IN_ROOM", "only servers publish to this room");
 }
@@ -127,13 +127,13 @@ export function contentOf(frame: Spoken): Content {
   return { event, data };
 }
 
-/** @throws GatewayError what a backend has refused it with */
+/** @throws GatewayError the backend's refusal */
 export function allowed(verdict: Verdict<Spoken>): Spoken {
   if (!verdict.allow) throw refused(verdict);
   return verdict.frame;
 }
 
-/** What a backend would have published: a text of its own takes the place of what the client says. */
+/** The content that a backend has decided on: a text of its own replaces the client's content. */
 export function rewritten(frame: Spoken, { message }: Spoken): Content {
   return typeof message === "string" ? { message } : contentOf(frame);
 }

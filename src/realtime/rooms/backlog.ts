@@ -1,8 +1,8 @@
 import type { SentType } from "../metrics.js";
 
 /**
- * What a room has sent since one of its members fell behind, as a list: who is behind holds its position in it, and
- * what everybody has passed is garbage. However many are behind, there is one copy of everything.
+ * The frames that a room has sent since one of its members fell behind, as a list: each slow member holds its position
+ * in it, and frames that all have passed are garbage. However many are behind, there is one copy of each frame.
  */
 export class Backlog {
   /** Members that hold a position. */
@@ -17,12 +17,12 @@ export class Backlog {
     next: undefined,
   };
 
-  /** The position of who has been sent all of it. */
+  /** The position of a member that has been sent all of it. */
   get last(): BacklogEntry {
     return this.#last;
   }
 
-  /** @param seq 0 for what has none */
+  /** @param seq 0 for frames without a number */
   add(type: SentType, text: string, bytes: number, seq: number, except: object | undefined): void {
     const end = this.#last.end + bytes;
     const entry: BacklogEntry = { text, type, seq, except, bytes, end, next: undefined };
@@ -36,7 +36,7 @@ export class Backlog {
   }
 }
 
-/** One frame of a room; as a position: what follows it is still to be sent. */
+/** One frame of a room; as a position: the frames after it are still to be sent. */
 export interface BacklogEntry {
   readonly text: string;
   readonly type: SentType;

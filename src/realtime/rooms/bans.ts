@@ -2,10 +2,10 @@ import { gatewayError } from "../../status/failure.js";
 
 /** Bans that are remembered; the oldest are forgotten first. */
 const maxBans = 10_000;
-/** Seconds that a ban lasts at most: as long as brokers keep what nodes signal. */
+/** Most seconds of a ban: as long as brokers keep signals. */
 export const maxBanSeconds = 3600;
 
-/** Who may not join a room for a time. */
+/** The names that may not join a room for a time. */
 export class Bans {
   /** Milliseconds since 1970, by room and subject. */
   readonly #until = new Map<string, number>();

@@ -13,7 +13,7 @@ export interface CatchUpOwner {
   log(error: unknown, what: string): void;
 }
 
-/** Sends members that are behind what follows their position: from the room's backlog, or from history. */
+/** Sends members that are behind the frames after their position: from the room's backlog, or from history. */
 export class CatchUp {
   /** Bytes in its own buffer up to which a socket is sent more. */
   low = 0;
@@ -24,7 +24,7 @@ export class CatchUp {
     readonly owner: CatchUpOwner,
   ) {}
 
-  /** Sends what there is room for; with the last of it the socket is back on its topic. */
+  /** Sends as much as the socket can take; after the last of it the socket is back on its topic. */
   run(socket: Socket, room: Room): void {
     while (!socket.closed) {
       const lag = socket.lag?.get(room);
@@ -54,7 +54,7 @@ export class CatchUp {
     }
   }
 
-  /** Begins with what the broker has returned already. */
+  /** Begins with the replay that the broker has returned already. */
   resume(socket: Socket, room: Room, lag: Lag, replay: Replay): void {
     if (replay.position.seq >= lag.next && this.#ready(socket, room, lag) && affordable(socket, lag))
       this.#send(socket, room, lag, replay);
@@ -83,12 +83,12 @@ export class CatchUp {
     return replay;
   }
 
-  /** Until the replay is here the socket asks for no other: it holds one at most. */
+  /** Until the replay is here the socket requests no other: it holds one at most. */
   #catchUpLater(socket: Socket, room: Room, lag: Lag, replay: Promise<Replay>): void {
     lag.asked = true;
     const resume = (replay: Replay): void => {
       lag.asked = false;
-      // Else what other rooms have sent meanwhile must be read first, and the broker be asked again.
+      // Else the client must first read the frames of other rooms, and the broker is called again.
       if (this.#ready(socket, room, lag)) this.#send(socket, room, lag, replay);
       if (!socket.closed) this.owner.drained(socket);
     };
@@ -110,10 +110,10 @@ export class CatchUp {
     });
   }
 
-  /** Sends from `lag.next` on as much as there is room for; what is not there any more is a gap. */
+  /** Sends from `lag.next` on as much as the socket can take; messages that are not kept any more are a gap. */
   #send(socket: Socket, room: Room, lag: Lag, { position, messages, more }: Replay): void {
     const { next } = lag;
-    // What has come since the broker was asked is asked for anew; what it does not know of any more is lost.
+    // Messages that came after the call of the broker need another call; those that it does not know any more are lost.
     const known = position.epoch === room.epoch && position.seq >= next;
     const reach = more ? (messages.at(-1)?.seq ?? 0) : position.seq;
     const end = known ? Math.min(reach, room.seq) : room.seq;
@@ -121,7 +121,7 @@ export class CatchUp {
     let at = next;
     socket.corked(() => {
       for (const message of messages) {
-        // What the room's other members have not been sent yet comes by the topic.
+        // Messages that the room's other members have not been sent yet come by the topic.
         if (message.seq < at || message.seq > end || message.epoch !== room.epoch) continue;
         if (message.seq > at) this.gap(socket, room, at, message.seq - 1);
         if (!socket.send(message.text)) return;
@@ -147,7 +147,7 @@ export class CatchUp {
   }
 }
 
-/** Whether the next message is one that the client has not asked for itself, or that its budget pays for. */
+/** Whether the next message is one that the client has not requested itself, or that its budget pays for. */
 function affordable({ replay }: Socket, { next, charged }: Pick<Lag, "next" | "charged">): boolean {
   return next > charged || replay === undefined || replay.open(performance.now());
 }
@@ -157,7 +157,7 @@ function isAsking({ lag }: Socket): boolean {
   return false;
 }
 
-/** Messages that are replayed at most to who has missed them. */
+/** Most messages that are replayed to a member that has missed them. */
 export const maxReplayed = 10_000;
-/** How many of them are read at once: about what one client takes in a turn. */
+/** How many of them are read at once: about as much as one client takes in a turn. */
 export const replaySlice = 32;

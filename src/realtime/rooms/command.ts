@@ -1,6 +1,6 @@
 import type { SocketTarget } from "./open-sockets.js";
 
-/** What a server does with sockets, as nodes signal it to each other. */
+/** A command of a server on sockets, as nodes signal it to each other. */
 export type Command =
   | { readonly do: "subscribe"; readonly who: SocketTarget; readonly room: string }
   | {

@@ -1,4 +1,4 @@
-/** What carries the frames of one open socket; a WebSocket of uWebSockets.js is one. Not to be used after its end. */
+/** The transport of one open socket's frames; a WebSocket of uWebSockets.js is one. Not to be used after its end. */
 export interface Connection {
   /** Bytes that wait for the client to read them. */
   getBufferedAmount(): number;

@@ -1,6 +1,6 @@
 import { gatewayError } from "../../status/failure.js";
 
-/** What a message says: a text, or JSON, with a name for what kind of message it is. */
+/** The content of a message: a text, or JSON with a name for the kind of message. */
 export interface Content {
   readonly message?: string | undefined;
   readonly event?: string | undefined;

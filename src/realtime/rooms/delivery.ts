@@ -15,8 +15,9 @@ export interface DeliveryOwner {
 }
 
 /**
- * Gives members of this node what the broker has delivered to their room: at once, or when it is the room's turn. Messages
- * are in its order, and notices are; a message may pass notices that wait. Of what is too much to wait, messages become a gap, and notices are dropped.
+ * Delivers to members of this node the messages of the broker for their room: at once, or when it is the room's turn.
+ * Messages are in its order, and so are notices; a message may overtake waiting notices. Beyond the limit of waiting
+ * items, messages become a gap, and notices are dropped.
  */
 export class Delivery {
   readonly #pacer: RoomPacer;
@@ -72,7 +73,7 @@ export class Delivery {
     for (const socket of [...room.members.keys()]) slow.missed(socket, room, from);
   }
 
-  /** Whoever joined or left is charged for it until its members have been notified. */
+  /** A socket that joins or leaves is charged for it until its members have been notified. */
   #holdNotice(room: Room, notice: Notice): void {
     const by = notice.except === undefined ? undefined : this.#owner.open.get(notice.except);
     const release = (): void => {
@@ -86,7 +87,7 @@ export class Delivery {
     this.#pacer.holdNotice(room, { byteLength: notice.text.length, deliver, drop: release });
   }
 
-  /** Members read what is missing from history when its turn comes; one gap takes in what follows on it. */
+  /** Members read the missing messages from history when its turn comes; adjacent gaps are joined. */
   #holdGap(room: Room, epoch: string, from: number, to: number): void {
     const last = room.held.at(-1);
     if (last instanceof HeldGap && last.epoch === epoch) last.to = to;

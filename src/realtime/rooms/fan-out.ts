@@ -6,13 +6,13 @@ import type { Room, Socket, Wave } from "./socket.js";
 
 /** Bytes. */
 export interface FanOutLimits {
-  /** What may wait for one client before it is too slow. */
+  /** Bytes that may wait for one client before it is too slow. */
   readonly max: number;
   /** How many rooms a socket may be in. */
   readonly rooms: number;
 }
 
-/** What lets members wait for what they are sent. */
+/** Defers frames for members. */
 export interface Deferral {
   /** Looks at the buffers of a room's members. */
   sweep(room: Room): void;
@@ -26,17 +26,17 @@ export interface Deferral {
   resume(socket: Socket, room: Room): boolean;
 }
 
-/** What a message may cost of a turn before it is sent to some of its members in turns to come. */
+/** Most cost of a message in one turn; beyond it some members get it in later turns. */
 const maxTurnCost = 2 * turnBudget;
-/** Members between two looks at what has been spent. */
+/** Members between two checks of the cost so far. */
 const waveStep = 16;
 
 /**
  * Sends to all members of a room at once.
  *
- * uWebSockets.js would drop, without saying so to whom, what a socket cannot take. It is given no limit, so that it
+ * uWebSockets.js would drop frames that a socket cannot take, without a report. It is given no limit, so that it
  * never drops; the limit is ours. Before the rooms of one socket can have sent it another `max` bytes unseen, the
- * buffers of their members are looked at.
+ * buffers of their members are checked.
  */
 export class FanOut {
   readonly #publishers: Publisher[] = [];
@@ -52,7 +52,7 @@ export class FanOut {
   ) {}
 
   set limits({ max, rooms }: FanOutLimits) {
-    // Who joined more rooms than a socket may be in now is in them still.
+    // A member of more rooms than the new limit is still in all of them.
     this.#rooms = Math.max(this.#rooms, rooms);
     this.#quota = Math.max(1, Math.floor(max / this.#rooms));
   }
@@ -63,7 +63,7 @@ export class FanOut {
   }
 
   /**
-   * @param seq 0 for what has none
+   * @param seq 0 for frames without a number
    * @param except does not get it
    */
   publish(room: Room, type: SentType, text: string, seq: number, except?: Socket): void {
@@ -80,7 +80,7 @@ export class FanOut {
       const started = performance.now();
       for (const publisher of this.#publishers) publisher.publish(room.topic, text);
       count(this.metrics.sent[type], recipients, bytes);
-      // Who joins or leaves changes what uWebSockets.js has gathered for one write to each: its notice costs twice as much.
+      // A join or leave changes what uWebSockets.js has gathered for one write to each: its notice costs twice as much.
       this.pacer.spend(room, seq === 0 ? 2 * recipients : recipients, bytes);
       this.metrics.fannedOut(recipients + (deferred?.length ?? 0), performance.now() - started);
     }

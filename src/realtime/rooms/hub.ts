@@ -8,7 +8,7 @@ import type { Content } from "./content.js";
 import type { LocalHub } from "./local-hub.js";
 import type { DisconnectRequest } from "./open-sockets.js";
 
-/** What servers may do with rooms and sockets, whichever node they ask. */
+/** The operations of servers on rooms and sockets, the same at every node. */
 export interface Hub {
   /**
    * Publishes a message as a member would, without being one.
@@ -71,7 +71,7 @@ export interface RoomSummary {
 /** Most names or messages that are listed at once. */
 const maxListed = 10_000;
 
-/** What servers may do with the rooms of all nodes, through this one. Checks its input. */
+/** The operations of servers on the rooms of all nodes, through this one. Checks its input. */
 export class ServerHub implements Hub {
   readonly #local: LocalHub;
   readonly #broker: Broker;
@@ -173,7 +173,7 @@ export class ServerHub implements Hub {
   }
 }
 
-/** What a close frame has room for (RFC 6455 section 5.5). */
+/** Most bytes of the reason in a close frame (RFC 6455 section 5.5). */
 const maxReasonBytes = 123;
 
 /** @throws GatewayError INVALID_VALUE */

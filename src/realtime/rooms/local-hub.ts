@@ -69,12 +69,12 @@ export class LocalHub implements Receiver, SocketOwner {
   readonly #sessions: SessionClasses;
   #limits: HubLimits;
   #kinds = plainRooms;
-  /** Sessions of another node that died: backends are to be told that they are gone. */
+  /** Sessions of another node that died: backends must be notified of their end. */
   onLost: ((sessions: ReadonlyMap<string, LostSession>) => void) | undefined = undefined;
-  /** What servers want of sockets. @returns how many it is about */
+  /** Executes a command of a server on sockets. @returns how many sockets it concerns */
   onCommand: ((command: Command) => number) | undefined = undefined;
   readonly bans = new Bans();
-  /** Others have told that the sessions of this node are gone. */
+  /** Other nodes have announced the end of this node's sessions. */
   onBuried: (() => void) | undefined = undefined;
 
   constructor(
@@ -102,7 +102,7 @@ export class LocalHub implements Receiver, SocketOwner {
     this.#kinds = limits.kinds ?? plainRooms;
     this.#sessions.rules = limits.sessions ?? [];
     for (const room of this.#rooms.values()) {
-      // Who is there was counted as it was when they joined.
+      // Members were counted by the kind that the room had when they joined.
       const { presence, notices } = room.kind;
       const kind = this.#kinds.find(room.name);
       if (kind !== undefined) room.kind = presence === kind.presence ? kind : { ...kind, presence, notices };
@@ -279,7 +279,7 @@ export class LocalHub implements Receiver, SocketOwner {
     return this.#rooms.values();
   }
 
-  // What the broker delivers.
+  // Deliveries of the broker.
 
   message(name: string, message: Message): void {
     const room = this.#rooms.get(name);

@@ -18,12 +18,12 @@ export interface MembershipsOwner {
   readonly roomLimit: number;
   /** @throws GatewayError NO_SUCH_ROOM */
   kindOf(room: string): RoomKind;
-  /** Somebody came or left, where this process is the only node. */
+  /** A member came or left, where this process is the only node. */
   announce(room: Room, member: Member, entered: boolean): void;
   log(error: unknown, what: string): void;
 }
 
-/** The rooms of this node, each from the first socket that joins it to the last that leaves, and who is in them. */
+/** The rooms of this node, each from the first socket that joins it to the last that leaves, and their members. */
 export class Memberships {
   readonly #rooms = new Map<string, Room>();
   #topics = 0;
@@ -47,8 +47,8 @@ export class Memberships {
 
   /**
    * Makes the socket a member. Once it is, and before anything of the room is sent to it, `onJoined` is called.
-   * @returns a promise only where the broker must be asked
-   * @throws GatewayError TOO_MANY_ROOMS, CLIENT_CLOSED, or what the broker throws; it is no member then, unless it was
+   * @returns a promise only where the broker has to be called
+   * @throws GatewayError TOO_MANY_ROOMS, CLIENT_CLOSED, or the broker's error; it is no member then, unless it was
    */
   join(
     socket: Socket,
@@ -131,7 +131,7 @@ export class Memberships {
 
   #opened(room: Room, { epoch, seq }: RoomPosition): void {
     room.opening = undefined;
-    // What was received meanwhile is further than where the broker began.
+    // Messages received meanwhile are beyond the broker's first position.
     if (room.epoch !== "") return;
     room.epoch = epoch;
     room.seq = seq;
@@ -144,16 +144,16 @@ export class Memberships {
     this.broker.unsubscribe(room.name);
   }
 
-  /** What has followed the position that a client knows; undefined where it knows none. */
+  /** The messages after the position that a client knows; undefined where it knows none. */
   #missed(room: Room, since: RoomPosition | undefined): Replay | undefined | Promise<Replay> {
     return since === undefined ? undefined : this.broker.since(room.name, since, maxReplayed, replaySlice);
   }
 
-  /** @param others who was in the room on all nodes, where their number counts */
+  /** @param others the members of the room on all nodes, where their number counts */
   #enter(socket: Socket, room: Room, from: string, others: readonly Member[] = []): void {
     try {
       if (socket.closed) throw gatewayError("CLIENT_CLOSED", "the socket is over");
-      // Others may have been joined while the broker was asked.
+      // Other rooms may have been joined while the broker was called.
       this.requireRoom(socket);
       requirePlace(room, others);
     } catch (error) {
@@ -164,7 +164,7 @@ export class Memberships {
     socket.rooms.set(room.name, room);
     this.#size++;
     this.metrics.joined(room.members.size);
-    // A member already: to notify the others is to look at their buffers, and whoever is too slow may be ended by that,
+    // A member already: notifying the others checks their buffers, and a member that is too slow may be ended by that,
     // the room's last other member or this one.
     if (room.kind.presence === "off") return;
     const { presence } = this.broker;
@@ -185,7 +185,7 @@ export class Memberships {
     const { epoch, seq } = room;
     const first = replay?.messages[0];
     if (since === undefined && first?.epoch === epoch && first.seq <= seq) {
-      // The last message follows, with what has come meanwhile.
+      // The last message follows, with those that came meanwhile.
       onJoined({ epoch, seq: first.seq - 1, recovered: undefined });
       this.slow.follow(socket, room, first.seq, replay, seq);
       return;
@@ -221,7 +221,7 @@ export class Memberships {
   }
 }
 
-/** Where who joins a room begins that sends its last message to them. */
+/** The first position for a new member of a room that sends its last message to new members. */
 function cachedPlace({ kind, epoch, seq }: Room): RoomPosition | undefined {
   return kind.cache && seq > 0 ? { epoch, seq: seq - 1 } : undefined;
 }
@@ -235,7 +235,7 @@ function requirePlace({ members, kind: { maxMembers } }: Room, others: readonly 
     throw gatewayError("ROOM_FULL", `the room has ${maxMembers} members, as many as it may`);
 }
 
-/** Who is in a room, as far as members are shown. */
+/** The members of a room, as far as they are shown. */
 export interface RoomOccupants {
   /** Sessions. */
   readonly count: number;
@@ -253,7 +253,7 @@ export function presentOf(count: number, all: Iterable<string>, most: number): R
   return { count, members: names };
 }
 
-/** Who the members are, by their names. */
+/** The names of the members. */
 export function* namesOf(members: readonly Member[]): Iterable<string> {
   for (const { from } of members) yield from;
 }

@@ -5,9 +5,9 @@ import type { RoomKind } from "./room-kinds.js";
 import { isCrowded } from "./room-pacer.js";
 import type { Room } from "./socket.js";
 
-/** Milliseconds in which a digest gathers who comes and goes. */
+/** Milliseconds in which a digest gathers joins and leaves. */
 const intervalMs = 1000;
-/** Names that one digest has of those who joined, and of those who left. */
+/** Most names in one digest of members that joined, and of those that left. */
 const maxNamed = 100;
 /** Names that are remembered of either meanwhile. */
 const maxGathered = 10_000;
@@ -26,7 +26,7 @@ export interface NoticesOwner {
   log(error: unknown, what: string): void;
 }
 
-/** Notifies members of those who come and go, as the room's kind says: of each, or of many at once. */
+/** Notifies members of joins and leaves, as the room's kind demands: of each, or of many at once. */
 export class Notices {
   readonly #owner: NoticesOwner;
   readonly #gathered = new Map<Room, Gathered>();
@@ -36,7 +36,7 @@ export class Notices {
     this.#owner = owner;
   }
 
-  /** Somebody came or left, on whatever node: the members that are here are notified. */
+  /** A member came or left, on any node: the members that are here are notified. */
   member(room: Room, { from, session, entered, at }: MemberChange): void {
     const notices = noticesOf(room);
     if (notices === "digest") this.#gather(room, from, entered);
@@ -46,7 +46,7 @@ export class Notices {
     }
   }
 
-  /** Somebody came or left where this process is the only node. */
+  /** A member came or left where this process is the only node. */
   announce(room: Room, member: Member, entered: boolean): void {
     const notices = noticesOf(room);
     if (notices === "digest") this.#gather(room, member.from, entered);
@@ -68,7 +68,7 @@ export class Notices {
       this.#gathered.set(room, gathered);
     }
     const [to, other] = entered ? [gathered.joined, gathered.left] : [gathered.left, gathered.joined];
-    // Of whoever comes and goes meanwhile nobody is notified.
+    // A member that comes and goes within a digest is in neither list.
     if (!other.delete(from)) {
       if (to.size < maxGathered) to.add(from);
       else gathered.more = true;
@@ -91,7 +91,7 @@ export class Notices {
     }
   }
 
-  /** A notice is no message: it has no sender who waits for it. */
+  /** A notice is no message: it has no sender that waits for it. */
   #notNotified(error: unknown): void {
     this.#owner.metrics.brokerFailures.inc();
     this.#owner.log(error, "members could not be notified of a join or leave");

@@ -10,14 +10,14 @@ export type DisconnectRequest = SocketTarget & {
   readonly reason: string;
 };
 
-/** What counts the sockets of users. */
+/** Counts the sockets of users. */
 interface SocketSessions {
   opened(socket: Socket): void;
   /** Called once more for a socket that has left. */
   left(socket: Socket): void;
 }
 
-/** How long a socket that is closing may take to read what was sent. */
+/** Milliseconds that a closing socket has to read the frames sent. */
 const closeTimeoutMs = 30_000;
 
 /** The sockets of this node, from their opening to their end. */
@@ -59,7 +59,7 @@ export class OpenSockets {
     return left;
   }
 
-  /** Takes the socket out of everything; it is closed with that code once its client has read what was sent. */
+  /** Takes the socket out of everything; it is closed with that code once its client has read the frames sent. */
   end(socket: Socket, code: number, reason: string): void {
     if (socket.closed) return;
     const left = new Map<string, string>();
@@ -70,7 +70,7 @@ export class OpenSockets {
     if (socket.buffered === 0) socket.end(code, reason);
   }
 
-  /** Ends what can wait no longer. */
+  /** Ends sockets whose time is over. */
   tick(): void {
     const now = performance.now();
     for (const socket of this.#ending) {

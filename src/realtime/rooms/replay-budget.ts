@@ -9,8 +9,8 @@ const replayQuantum = 64 * 1024;
 const minCostBytes = 256;
 
 /**
- * What a socket may still have replayed of what it asks for by `since`. A frame of a hundred bytes can ask for megabytes,
- * and its sender can leave the room and ask again: what is over the budget comes later, when there is room for it.
+ * The replay that a socket may still request by `since`. A frame of a hundred bytes can request megabytes,
+ * and its sender can leave the room and request again: messages beyond the budget come later, when it has grown again.
  */
 export class ReplayBudget {
   #left = replayBurst;

@@ -4,26 +4,26 @@ import type { HistoryBounds, HistoryLimits } from "../brokers/broker.js";
 import type { RealtimeConfig, RoomConfig } from "../config.js";
 import { matchRoom, parseRoomPattern, type RoomPattern } from "./room-pattern.js";
 
-/** What backends are asked, or notified of, about rooms. */
+/** The events of rooms that backends decide on, or are notified of. */
 export type RoomEvent = "join" | "message" | "leave";
 
-/** What rooms of one form have in common: what a frame needs of it was looked up when its room was opened. */
+/** Common to rooms of one kind: the properties that frames need, looked up when a room is opened. */
 export interface RoomKind {
-  /** What members can learn of each other: their names, each of their sockets, or nothing. */
+  /** The properties of members shown to others: their names, each of their sockets, or nothing. */
   readonly presence: "users" | "sockets" | "off";
-  /** How members are notified of those who come and go: each time, once in a while, or never. */
+  /** How members are notified of joins and leaves: of each, in digests, or never. */
   readonly notices: "each" | "digest" | "off";
   readonly events: ReadonlySet<RoomEvent>;
   /** Who may publish. */
   readonly publish: "members" | "server";
   readonly maxMembers: number;
-  /** What verifies the tokens by which clients join; undefined: they need none. */
+  /** The verification of tokens by which clients join; undefined: they need none. */
   readonly token?: RoomConfig["token"];
-  /** Whether who joins is sent the last message. */
+  /** Whether a new member is sent the last message. */
   readonly cache: boolean;
 }
 
-/** What a verified token allows. */
+/** The rights of a verified token. */
 export interface RoomToken {
   readonly subject: string;
   /** Milliseconds since 1970; undefined: it does not expire. */
@@ -34,7 +34,7 @@ export interface RoomToken {
 
 const everything: ReadonlySet<RoomEvent> = new Set(["join", "message", "leave"]);
 
-/** Every room, where the configuration does not tell them apart. */
+/** Every room, where the configuration has no kinds. */
 export const plainRoom: RoomKind = {
   presence: "users",
   notices: "each",
@@ -50,7 +50,7 @@ interface Entry {
   readonly history: HistoryBounds;
 }
 
-/** What the configuration says of rooms, by their names. */
+/** The kinds of the configuration, by the names of rooms. */
 export class RoomKinds implements RoomParts {
   readonly #entries: readonly Entry[];
   readonly names: ReadonlySet<string>;
@@ -163,7 +163,7 @@ function entryOf(room: RoomConfig, { messages, ttl }: HistoryBounds): Entry {
   };
 }
 
-/** What brokers keep of messages. */
+/** The limits of history at brokers. */
 export function historyLimitsOf(section: RoomsSection): HistoryLimits {
   const { messages, ttl, max_bytes: maxBytes } = section.history;
   const { rooms } = section;

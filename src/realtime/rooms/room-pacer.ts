@@ -1,30 +1,30 @@
 import type { HeldDelivery, Room, Socket, Wave } from "./socket.js";
 
 /**
- * What one turn of the event loop delivers, in units of `costOf`, about a microsecond each. Less would cost
- * more: what a turn sends to one socket is one write.
+ * The budget of deliveries of one turn of the event loop, in units of `costOf`, about a microsecond each. Less would
+ * cost more: all frames of a turn for one socket are one write.
  */
 export const turnBudget = 32_768;
 /** Bytes that cost as much as one delivery more. */
 const unitBytes = 1024;
 /** The share of the budget that may be spent over several turns, which then need no timer. */
 const unnoticed = turnBudget / 8;
-/** What may wait in one room for later turns of the event loop: frames, and their bytes. Beyond it messages are refused. */
+/** Most frames that may wait in one room for later turns, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
-/** What notices that wait in one room may cost in deliveries: about a second of work. */
+/** Most cost of the waiting notices of one room: about a second of work. */
 const maxNoticeCost = 32 * turnBudget;
 
 export interface PacerOwner {
-  /** False for a room that its last member has left: what it held is dropped. */
+  /** False for a room that its last member has left: its waiting frames are dropped. */
   isOpen(room: Room): boolean;
   log(error: unknown, what: string): void;
 }
 
 /**
- * Bounds what rooms make the process do in one turn of the event loop, however many frames have come in one packet: a
- * room that has had its share goes on in the next turn, behind other rooms that wait. Messages are sent in order, and
- * before notices that wait: of a room that thousands join at once each message would else wait for all of these.
+ * Bounds the work for rooms in one turn of the event loop, however many frames have come in one packet: a
+ * room that has used its share continues in the next turn, behind other rooms that wait. Messages are sent in order,
+ * and before waiting notices: in a room that thousands join at once each message would else wait for all of these.
  */
 export class RoomPacer {
   #spent = 0;
@@ -133,32 +133,32 @@ export class RoomPacer {
   }
 }
 
-/** Whether so much waits in the room that what can be refused is refused. */
+/** Whether so much waits in the room that further messages are refused. */
 export function isFull({ held, heldBytes }: Room): boolean {
   return held.length >= maxHeld || heldBytes >= maxHeldBytes;
 }
 
-/** Whether so much waits that what comes is given up; what cannot be refused (leaves, other nodes) has some room yet. */
+/** Whether so much waits that further frames are dropped; leaves and frames of other nodes have a reserve. */
 export function isOverfull({ held, heldBytes }: Room): boolean {
   return held.length >= 2 * maxHeld || heldBytes >= 2 * maxHeldBytes;
 }
 
-/** Whether so many notices wait, for so many members, that those who come and go are gathered into a digest. */
+/** Whether so many notices wait, for so many members, that joins and leaves are gathered into a digest. */
 export function isCrowded({ heldNotices, members }: Room): boolean {
   return heldNotices.length * members.size > maxNoticeCost || heldNotices.length >= maxHeld;
 }
 
-/** Whether so many notices wait that what comes is given up. */
+/** Whether so many notices wait that further ones are dropped. */
 export function isOverfullOfNotices(room: Room): boolean {
   return room.heldNotices.length >= 2 * maxHeld || isOverfull(room);
 }
 
-/** Whether so much that the socket has sent waits in rooms that it may not add to it: a quarter of what one room holds. */
+/** Whether the socket's frames waiting in rooms have reached its share: a quarter of what one room holds. */
 export function hasFullShare({ heldFrames, heldBytes }: Socket): boolean {
   return heldFrames >= maxHeld / 4 || heldBytes >= maxHeldBytes / 4;
 }
 
-/** What delivering one frame costs of the budget of a turn. */
+/** The cost of delivering one frame, in units of the budget of a turn. */
 export function costOf(recipients: number, bytes: number): number {
   return recipients * (1 + Math.floor(bytes / unitBytes));
 }

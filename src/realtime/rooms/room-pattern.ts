@@ -1,4 +1,4 @@
-/** Names of rooms by their form: `*` stands for any text, `{name}` for one that is not empty. */
+/** Names of rooms by their form: `*` matches any text, `{name}` one that is not empty. */
 export interface RoomPattern {
   readonly text: string;
   /** Names of its parts, in order. */
@@ -12,7 +12,7 @@ type PatternToken =
 
 const maxWildcards = 8;
 const partName = /^[a-z_][a-z0-9_]{0,31}$/;
-/** What a request to a backend has of every event. */
+/** Names of values that a request to a backend has for every event. */
 const taken: ReadonlySet<string> = new Set([
   "type",
   "room_id",
@@ -25,7 +25,7 @@ const taken: ReadonlySet<string> = new Set([
   "code",
 ]);
 
-/** @returns what is wrong with it, to follow the text, where it is none */
+/** @returns the pattern, or its error, to follow the text */
 export function parseRoomPattern(text: string): RoomPattern | string {
   const tokens: PatternToken[] = [];
   const parts: string[] = [];
@@ -80,11 +80,11 @@ export function matchRoom({ tokens }: RoomPattern, name: string): readonly strin
   return at === name.length ? found : undefined;
 }
 
-/** Whether every name that fits the one fits the other; false where that cannot be told. */
+/** Whether every name that fits `narrow` fits `wide`; false where that cannot be decided. */
 export function covers(wide: RoomPattern, narrow: RoomPattern): boolean {
   const symbols = narrow.tokens.flatMap(symbolsOf);
   const wanted = wide.tokens.flatMap(symbolsOf);
-  // Whether the first so many wanted symbols cover the symbols up to each place.
+  // Whether the first so many wanted symbols cover the symbols up to each position.
   let reached = new Set([0]);
   for (const symbol of wanted) {
     const next = new Set<number>();
@@ -108,7 +108,7 @@ export function covers(wide: RoomPattern, narrow: RoomPattern): boolean {
 const any = "any";
 const some = "some";
 
-/** Its characters, or what stands for texts: no character has so many letters. */
+/** Its characters, or the symbols of texts: no character has so many letters. */
 function symbolsOf(token: PatternToken): string[] {
   if (token.literal !== undefined) return [...token.literal];
   return [token.part === undefined ? any : some];

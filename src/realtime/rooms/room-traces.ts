@@ -18,9 +18,9 @@ export function beginSpan(
   return parent === undefined ? tracer?.root(name, kind) : parent.child(name, kind);
 }
 
-/** The spans of what is published in rooms, and of its delivery to members here: one a message, however many they are. */
+/** The spans of publishing in rooms, and of deliveries to members here: one a message, however many they are. */
 export class RoomTraces {
-  /** Of what is being published, as long as its broker has the turn. */
+  /** Of the message being published, as long as its broker has the turn. */
   #publishing: ParentSpan;
 
   constructor(readonly tracer: Tracer) {}

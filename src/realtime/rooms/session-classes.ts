@@ -9,10 +9,10 @@ import type { Socket } from "./socket.js";
 
 /** How many sockets a user may have of one class, such as one on each platform. */
 export interface SessionRule {
-  /** What tells a user's classes apart: `claim.…`, or `subject` where all sockets of a user are one class. */
+  /** The key of a user's classes: `claim.…`, or `subject` where all sockets of a user are one class. */
   readonly key: string;
   readonly max: number;
-  /** What is done about one more. */
+  /** The action for one more. */
   readonly over: "kick_oldest" | "refuse";
 }
 
@@ -22,7 +22,7 @@ export interface SessionClassesOwner {
   log(error: unknown, what: string): void;
 }
 
-/** What the presence of a class goes by: no room has a control character in its name. */
+/** The prefix of a class's name in presence: no room has a control character in its name. */
 const classMark = "\u0001";
 
 /** Whether it is a room, and no class of sessions. */
@@ -30,7 +30,7 @@ export function isRoomName(name: string): boolean {
   return !name.startsWith(classMark);
 }
 
-/** The sockets of each user by class, on all nodes: the members of a room that nobody sees, by the time of their opening. */
+/** The sockets of each user by class, on all nodes: the members of a hidden room, by the time of their opening. */
 export class SessionClasses {
   readonly #owner: SessionClassesOwner;
   /** Of this node, in the order of their opening. */
@@ -75,7 +75,7 @@ export class SessionClasses {
     }
   }
 
-  /** Where no other node has any, or none can be asked. */
+  /** Where no other node has any, or none can be reached. */
   #keepHere({ max, over }: SessionRule, sockets: ReadonlySet<Socket>): void {
     const all = [...sockets];
     const ended = over === "refuse" ? all.slice(max) : all.slice(0, Math.max(0, all.length - max));
@@ -84,7 +84,7 @@ export class SessionClasses {
   }
 
   async #keepAll(rule: SessionRule, name: string, socket: Socket, presence: BrokerPresence): Promise<void> {
-    // Clocks of nodes differ: what opens now comes after all that is open.
+    // Clocks of nodes differ: the new socket comes after all open ones.
     const times = (await presence.members(name)).map(({ from }) => Number(from));
     if (socket.closed) return;
     presence.enter(name, {
@@ -121,7 +121,7 @@ function byAge(a: Member, b: Member): number {
   return Number(a.from) - Number(b.from) || (a.session < b.session ? -1 : 1);
 }
 
-/** What the presence of a caller's class goes by; undefined where the caller has no such claim. */
+/** The name of a caller's class in presence; undefined where the caller has no such claim. */
 export function classOf({ key }: SessionRule, { subject, provider, claims }: Identity): string | undefined {
   const value = key === "subject" ? "" : claimAt(claims, key.split(".").slice(1));
   if (value === undefined || value === null) return undefined;

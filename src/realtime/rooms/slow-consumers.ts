@@ -8,26 +8,27 @@ import { ReplayBudget } from "./replay-budget.js";
 import type { Lag, Room, Socket } from "./socket.js";
 import { ThrottledCloser } from "./throttled-closer.js";
 
-/** What is done about a client that reads more slowly than its rooms send. */
+/** The treatment of a client that reads more slowly than its rooms send. */
 export interface SlowPolicy {
   /** Bytes that may wait for one client. */
   readonly max: number;
-  /** `close` with 4008, or `drop` what it misses and notify it of the gap. */
+  /** `close` with 4008, or `drop` the messages it misses and notify it of the gap. */
   readonly policy: "close" | "drop";
 }
 
-/** What becomes of a socket that is to be ended. */
+/** Ends sockets. */
 export interface SlowOwner {
-  /** Takes the socket out of everything; it is closed with that code once its client has read what was sent. */
+  /** Takes the socket out of everything; it is closed with that code once its client has read the frames sent. */
   end(socket: Socket, code: number, reason: string): void;
   log(error: unknown, what: string): void;
 }
 
 /**
  * Keeps every member exactly informed: it gets each message of its room in order, or a gap that names those it never
- * gets. Who has more than a little in its own buffer is behind: it is taken off its topic and keeps its position in
- * the room's backlog, so that what waits for many is there once. For whom too much waits, the policy decides: its socket
- * is closed, or it gives up its position, and is sent what it missed from history as far as that reaches.
+ * gets. A member with more than a little in its own buffer is behind: it is taken off its topic and keeps its position
+ * in the room's backlog, so that frames that wait for many exist once. If too much waits for a member, the policy
+ * decides: its socket is closed, or it gives up its position, and is sent the missed messages from history as far as
+ * that reaches.
  */
 export class SlowConsumers implements Deferral {
   #max = 0;
@@ -73,7 +74,7 @@ export class SlowConsumers implements Deferral {
     return this.#closer.size;
   }
 
-  /** Looks at what waits for each of the room's members. */
+  /** Checks the bytes that wait for each of the room's members. */
   sweep(room: Room): void {
     let found: Socket[] | undefined;
     for (const socket of room.members.keys()) {
@@ -91,8 +92,8 @@ export class SlowConsumers implements Deferral {
   }
 
   /**
-   * Lets members wait for the next frame of the room, until `resume`: what is known of those that are behind keeps
-   * their order and the accounts of what they lose exact.
+   * Lets members wait for the next frame of the room, until `resume`: they are treated as lagging, which keeps
+   * their order and the exact account of their losses.
    */
   defer(room: Room, seq: number, first: number): readonly Socket[] {
     const next = seq === 0 ? room.seq + 1 : seq;
@@ -119,9 +120,9 @@ export class SlowConsumers implements Deferral {
   }
 
   /**
-   * The member is to be sent everything from that message on, and then what comes.
-   * @param replay some of it, where the broker has been asked already
-   * @param charged the last message that the client has asked for itself; 0 for none
+   * The member is to be sent everything from that message on, and then new messages.
+   * @param replay some of it, where the broker has returned it already
+   * @param charged the last message that the client has requested itself; 0 for none
    */
   follow(socket: Socket, room: Room, from: number, replay?: Replay, charged = 0): void {
     const lag: Lag = { next: from, position: undefined, asked: false, charged, deferred: false };
@@ -142,7 +143,7 @@ export class SlowConsumers implements Deferral {
     lag.next = Math.min(lag.next, from);
   }
 
-  /** The room's messages are lost, and it counts anew: what its members were still to be sent they never get. */
+  /** The room's messages are lost, and it counts anew: its members never get the messages they still waited for. */
   restart(room: Room, epoch: string): void {
     const behind = [...room.members.keys()].filter(socket => socket.lag?.has(room));
     const before = { name: room.name, epoch: room.epoch };
@@ -157,7 +158,7 @@ export class SlowConsumers implements Deferral {
     }
   }
 
-  /** The client has read some of what waited for it. */
+  /** The client has read some of the waiting bytes. */
   drained(socket: Socket): void {
     if (socket.lag === undefined || socket.buffered > this.#catchUp.low || this.#closer.has(socket)) return;
     for (const room of [...socket.lag.keys()]) this.#catchUp.run(socket, room);
@@ -193,7 +194,7 @@ export class SlowConsumers implements Deferral {
     this.owner.log(error, what);
   }
 
-  /** Closes it, whatever the policy. */
+  /** Closes it, under any policy. */
   end(socket: Socket): void {
     if (socket.closed) return;
     this.metrics.slow.close.inc();
@@ -224,7 +225,7 @@ export class SlowConsumers implements Deferral {
   }
 
   #fallBehind(socket: Socket, room: Room, lag: Lag): void {
-    // What it has just been sent may have ended it.
+    // The frames just sent may have ended it.
     if (socket.closed || socket.rooms.get(room.name) !== room) {
       leavePosition(room, lag);
       return;
@@ -239,7 +240,7 @@ export class SlowConsumers implements Deferral {
   }
 }
 
-/** What follows is read from history. */
+/** Further messages are read from history. */
 function leavePosition(room: Room, lag: Lag): void {
   const { backlog } = room;
   if (lag.position === undefined || backlog === undefined) return;
@@ -251,7 +252,7 @@ function leavePosition(room: Room, lag: Lag): void {
 function waiting(socket: Socket): number {
   let bytes = 0;
   for (const [{ backlog }, { position, deferred }] of socket.lag ?? []) {
-    // For what is deferred it is not the client that is slow.
+    // Deferred frames are not the fault of the client.
     if (position !== undefined && backlog !== undefined && !deferred) bytes += backlog.since(position);
   }
   return bytes;

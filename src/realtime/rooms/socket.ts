@@ -7,22 +7,22 @@ import type { Connection } from "./connection.js";
 import type { ReplayBudget } from "./replay-budget.js";
 import type { RoomKind, RoomToken } from "./room-kinds.js";
 
-/** What a socket may do in a while: so many at once, and so many a second. */
+/** The rate of frames of a socket: so many at once, and so many a second. */
 export interface FrameRate {
   readonly perSecond: number;
   readonly burst: number;
 }
 
-/** What is known of a client before its socket is open. */
+/** The properties of a client before its socket is open. */
 export interface Client {
   readonly identity: Identity | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
 }
 
-/** Who answers for all sockets. */
+/** The owner of all sockets. */
 export interface SocketOwner {
-  /** Bytes that may wait for a client to read them before answers to it are refused. */
+  /** Bytes that may wait for a client to read them before requests for replies are refused. */
   readonly sendLimit: number;
   /** The socket is above it. */
   tooSlow(socket: Socket): void;
@@ -32,11 +32,11 @@ export interface SocketOwner {
 export interface Lag {
   /** The first message not sent. */
   next: number;
-  /** Its position in the room's backlog; undefined where what follows is read from history. */
+  /** Its position in the room's backlog; undefined where further messages are read from history. */
   position: BacklogEntry | undefined;
-  /** The broker is being asked for what follows. */
+  /** The next messages are being requested from the broker. */
   asked: boolean;
-  /** The last message that the client itself has asked for, which its budget pays for; 0 for none. */
+  /** The last message that the client itself has requested, which its budget pays for; 0 for none. */
   readonly charged: number;
   /** Behind only because one turn of the event loop may not write to all members: `SlowConsumers.defer`. */
   deferred: boolean;
@@ -50,7 +50,7 @@ export interface Lane {
 }
 
 /**
- * Where a socket is in its life.
+ * The states of a socket.
  *
  *              open()             beginClose()              close()
  *   Connecting ───────► Open ─────────────────► Closing ─────────────► Closed
@@ -70,19 +70,19 @@ export interface Lane {
 export enum SocketState {
   Connecting,
   Open,
-  /** It has left its rooms; the close frame follows when the client has read what was sent: `pendingClose`. */
+  /** It has left its rooms; the close frame follows when the client has read the frames sent: `pendingClose`. */
   Closing,
   Closed,
 }
 
 /**
  * A client's WebSocket. A connection must not be touched after its end: it is gone then, and every method does nothing.
- * There is one for each connection, so it holds what every connection needs and no more.
+ * There is one for each connection, so it holds only data that every connection needs.
  */
 export class Socket implements Session {
   #state = SocketState.Connecting;
   #connection: Connection | undefined = undefined;
-  /** Who was authenticated when it was opened, or by a later token. */
+  /** The identity that was authenticated when it was opened, or by a later token. */
   identity: Identity | undefined;
   /** A new token is being checked. */
   renewing = false;
@@ -96,14 +96,14 @@ export class Socket implements Session {
   readonly rooms = new Map<string, Room>();
   /** By room in which the socket is behind. */
   lag: Map<Room, Lag> | undefined = undefined;
-  /** Frames that wait, by room in which a backend is being asked. */
+  /** Frames that wait, by room for which a backend is being called. */
   lanes: Map<string, Lane> | undefined = undefined;
   /** Frames that wait, of all rooms. */
   waiting = 0;
-  /** Of what it has sent, what still waits in rooms for delivery: frames, and their bytes. */
+  /** Its frames that still wait in rooms for delivery, and their bytes. */
   heldFrames = 0;
   heldBytes = 0;
-  /** What it may have replayed; undefined where it has asked for nothing yet. */
+  /** Its replay budget; undefined where it has not requested any yet. */
   replay: ReplayBudget | undefined = undefined;
   /** Release the permits of concurrency limits. */
   releases: readonly (() => void)[] = none;
@@ -175,7 +175,7 @@ export class Socket implements Session {
     this.#connection?.subscribe(topic);
   }
 
-  /** What was published before still arrives. @returns whether it was subscribed */
+  /** Messages published before still arrive. @returns whether it was subscribed */
   unsubscribe(topic: string): boolean {
     return this.#connection?.unsubscribe(topic) ?? false;
   }
@@ -204,7 +204,7 @@ export class Socket implements Session {
     return credit >= 1;
   }
 
-  /** A frame had to be refused for what it is. True where that has happened too often. @param now milliseconds */
+  /** A frame had to be refused as invalid. True where that has happened too often. @param now milliseconds */
   strike(now: number): boolean {
     this.#strikesLeft = Math.min(maxStrikes, this.#strikesLeft + (now - this.#strikesAt) / 1000) - 1;
     this.#strikesAt = now;
@@ -214,7 +214,7 @@ export class Socket implements Session {
 
 const none: readonly (() => void)[] = [];
 
-/** Of a socket that is being ended: with what, once all is sent. */
+/** Close code and reason of a socket that is being ended, once all frames are sent. */
 export interface PendingClose {
   readonly code: number;
   readonly reason: string;
@@ -239,12 +239,12 @@ export class Room {
   seq = 0;
   /** Members that are behind, and not subscribed until they have caught up. */
   lagging = 0;
-  /** What those of them are still to be sent that are not further behind than a client may be. */
+  /** The frames still to be sent to those members that are not further behind than a client may be. */
   backlog: Backlog | undefined = undefined;
-  /** What is being asked of the broker for members that have missed everything from `next` on. */
+  /** The pending call of the broker for members that have missed everything from `next` on. */
   reading: { readonly epoch: string; readonly next: number; readonly replay: Promise<Replay> } | undefined =
     undefined;
-  /** What it sends in turns of the event loop to come, in order: first messages, then notices. */
+  /** The deliveries of later turns of the event loop, in order: first messages, then notices. */
   readonly held: HeldDelivery[] = [];
   readonly heldNotices: HeldDelivery[] = [];
   heldBytes = 0;
@@ -252,7 +252,7 @@ export class Room {
   wave: Wave | undefined = undefined;
   /** Messages of sockets that the broker has taken and the room has not delivered, by their `seq`. */
   readonly #undelivered: Undelivered[] = [];
-  /** What that has cost of its share of the turn. */
+  /** The cost of its deliveries in this turn. */
   spent = 0;
   /** Bytes published since the members' buffers were last looked at. */
   bytesSinceSweep = 0;
@@ -315,7 +315,7 @@ export class Room {
     this.#undelivered.push({ sender, epoch, seq, bytes });
   }
 
-  /** Releases the senders of what has been delivered, or of everything once the room has closed. */
+  /** Releases the senders of delivered frames, or of all once the room has closed. */
   releaseSenders(closed = false): void {
     if (this.#undelivered.length === 0) return;
     let released = 0;

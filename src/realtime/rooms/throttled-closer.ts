@@ -1,7 +1,7 @@
 import type { Socket } from "./socket.js";
 
 /**
- * Members are notified of each leave. What uWebSockets.js sends in one turn of the event loop, up to 32 messages, is
+ * Members are notified of each leave. The frames that uWebSockets.js sends in one turn of the event loop, up to 32, are
  * one write to each of them: so many notices go with the message at which the sockets were found.
  */
 const maxNotices = 24;

@@ -21,14 +21,14 @@ export interface Applicant {
   readonly guardResult: GuardResult;
   /** Undefined where the trace is not recorded. */
   readonly span: Span | undefined;
-  /** The client has left, so that no limit, provider or backend need be asked any more. */
+  /** The client has left, so that no limit, provider or backend need be called any more. */
   readonly gone: () => boolean;
 }
 
 /**
- * Decides on a request for a WebSocket, whichever listener it came by: first what does not depend on the
- * caller, then who calls, then backends. Synchronous where they are. `opened` or `abandoned` is to be called with the
- * socket.
+ * Decides on a WebSocket upgrade, of any listener: first the checks independent of the
+ * caller, then authentication, then backends. Synchronous where they are. `opened` or `abandoned` is to be called with
+ * the socket.
  * @throws GatewayError (or rejects with it); it has been counted, and gives everything back
  */
 export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | Promise<Socket> {
@@ -63,7 +63,7 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
   void bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code: 1006 });
 }
 
-/** @throws GatewayError for what can be refused without knowing who asks */
+/** @throws GatewayError for upgrades that can be refused without knowing the caller */
 function check({ settings, draining }: Realtime, request: SocketRequest): void {
   if (draining) throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
   requireHost(request.header("host"));
@@ -113,7 +113,7 @@ function ask(
   });
 }
 
-/** Counts a refusal. What was not foreseen is logged, and says nothing of itself to the client. */
+/** Counts a refusal. An unexpected error is logged, and its text does not reach the client. */
 function refused(realtime: Realtime, { guardResult, gone }: Applicant, error: unknown): GatewayError {
   let known: GatewayError;
   if (error instanceof GatewayError) known = error;

@@ -6,7 +6,7 @@ import type { Connection } from "../rooms/connection.js";
 import type { Socket } from "../rooms/socket.js";
 import { type SocketEvents, tooLargeReason } from "./socket-events.js";
 
-/** What the connections of one listener share. */
+/** Shared by the connections of one listener. */
 export interface ConnectionOwner {
   readonly connections: FrameConnections;
   readonly events: SocketEvents;

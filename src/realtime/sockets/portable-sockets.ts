@@ -40,9 +40,9 @@ export class PortableSockets implements Publisher, ConnectionOwner {
   }
 
   /**
-   * Takes over a connection whose request asks for a WebSocket here.
-   * @param head what the client has sent behind it
-   * @returns false where it does not: nothing has been done then
+   * Takes over a connection whose request is a WebSocket upgrade here.
+   * @param head the bytes that the client has sent after the request
+   * @returns false where it is not: nothing has been done then
    */
   take(request: IncomingMessage, net: NetSocket, head: Buffer): boolean {
     const { method, url = "", headers, httpVersion } = request;

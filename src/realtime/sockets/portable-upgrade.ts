@@ -9,7 +9,7 @@ import type { PendingUpgrade, RefusingClose, SocketUpgradeOptions, UpgradeRefusa
 
 /** How sockets come in by a server of Node.js. */
 export interface PortableOptions extends SocketUpgradeOptions {
-  /** What the client of a connection has proved; absent where certificates are not asked for. */
+  /** The verified certificate of a connection's client; absent where none are requested. */
   certificateOf?(net: NetSocket): ClientCertificate | undefined;
 }
 
@@ -93,7 +93,7 @@ export class PortableUpgrade implements PendingUpgrade {
     for (const [name, value] of headers) lines.push(`${name}: ${value}`);
     lines.push(`content-length: ${Buffer.byteLength(body)}`);
     net.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
-    // What is left unread would reset the connection, and the client might lose the response.
+    // Unread bytes would reset the connection, and the client might lose the response.
     net.resume();
     net.setTimeout(refusalTimeoutMs, () => net.destroy());
     net.once("end", () => net.destroy());
@@ -107,9 +107,9 @@ interface AcceptedDeflate {
 }
 
 /**
- * The first offer of permessage-deflate that can be kept to; what is no valid offer is declined, as RFC 7692 section
- * 7.1 has it. Messages are compressed one by one and with the whole window, so that all members of a room can be sent
- * the same bytes: an offer that asks for a smaller window is declined, too.
+ * The first acceptable offer of permessage-deflate; invalid offers are declined, as RFC 7692 section
+ * 7.1 requires. Messages are compressed one by one and with the whole window, so that all members of a room can be sent
+ * the same bytes: an offer with a smaller window is declined, too.
  * @param header `sec-websocket-extensions`, several lines joined by commas
  */
 export function acceptDeflate(header: string | undefined): AcceptedDeflate | undefined {
@@ -144,7 +144,7 @@ function readParameters(texts: readonly string[]): ReadonlyMap<string, string> |
 const parameter = /^([a-z_]+)(?:\s*=\s*(?:"([^"]*)"|([^"\s]+)))?$/;
 const bits = /^(?:[89]|1[0-5])$/;
 
-/** What the values of parameters can be (RFC 7692 section 7.1). */
+/** The legal values of parameters (RFC 7692 section 7.1). */
 const values: ReadonlyMap<string, (value: string | undefined) => boolean> = new Map([
   ["server_no_context_takeover", (value: string | undefined) => value === undefined],
   ["client_no_context_takeover", (value: string | undefined) => value === undefined],

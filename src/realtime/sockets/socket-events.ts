@@ -45,7 +45,7 @@ export class SocketEvents {
     this.#guarded(() => pongReceived(this.#realtime, socket));
   }
 
-  /** The client has read some of what waited for it. */
+  /** The client has read some of the waiting bytes. */
   drained(socket: Socket): void {
     this.#guarded(() => {
       this.#realtime.local.drained(socket);
@@ -96,7 +96,7 @@ function pingReceived({ chat, local: sockets }: Realtime, socket: Socket): boole
   return false;
 }
 
-/** A pong costs a strike, whether asked for or not: the gateway sends far fewer pings than the client has strikes. */
+/** A pong costs a strike, with or without a ping: the gateway sends far fewer pings than the client has strikes. */
 function pongReceived({ local: sockets }: Realtime, socket: Socket): void {
   if (!socket.strike(performance.now())) return;
   if (socket.state === SocketState.Closing) endNow(socket);

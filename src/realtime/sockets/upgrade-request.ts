@@ -12,7 +12,7 @@ export class SocketRequest implements Caller {
   readonly #token: string | undefined;
   readonly #origins: RequestOrigins;
   readonly method = "GET";
-  /** The subprotocol to answer; empty for none. */
+  /** The subprotocol of the response; empty for none. */
   readonly protocol: string;
 
   /** @param origins `RealtimeSettings.origins` */

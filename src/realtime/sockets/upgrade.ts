@@ -19,31 +19,31 @@ export interface SocketUpgradeOptions {
   readonly encrypted: boolean;
   /** Largest message that is read, bytes; a larger one ends its socket. */
   readonly messageLimit: number;
-  /** A client that says nothing for so long, pings unanswered too, is gone; milliseconds from 8000 to 900,000. */
+  /** Milliseconds after which a silent client, also without pongs, is gone; from 8000 to 900,000. */
   readonly idleTimeout: number;
   /** Compresses messages, at the price of CPU and memory for each socket. */
   readonly deflate: boolean;
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
-  /** What refusals carry beside their own headers. @param origin the Origin header */
+  /** Headers of refusals beside their own. @param origin the Origin header */
   responseHeaders?(origin: string | undefined): MoreHeaders;
   /** A request is over. */
   finished?(upgrade: FinishedUpgrade): void;
 }
 
-/** What became of a request for a WebSocket. */
+/** The outcome of a WebSocket upgrade, for metrics and log. */
 export interface FinishedUpgrade {
   readonly path: string;
   readonly requestId: string;
   /** Undefined where the request belongs to no trace. */
   readonly traceId: string | undefined;
-  /** Undefined where nobody is known, or nobody need be. */
+  /** Undefined where the caller is not authenticated, or need not be. */
   readonly identity: Identity | undefined;
   /** Undefined where the socket is open. */
   readonly failure: Failure | undefined;
-  /** Until the answer. */
+  /** Until the response. */
   readonly seconds: number;
-  /** Of the answer's body. */
+  /** Of the response's body. */
   readonly bytes: number;
 }
 
@@ -52,16 +52,16 @@ export interface PendingUpgrade {
   /** Raw. */
   readonly path: string;
   readonly caller: Caller;
-  /** Nothing can be sent any more: the client has gone, or has its answer. */
+  /** Nothing can be sent any more: the client has gone, or has its response. */
   readonly over: boolean;
   /**
    * @param protocol the subprotocol; empty for none
    * @param headers of the response, beside those of the protocol
    */
   open(socket: Socket, protocol: string, headers: MoreHeaders): void;
-  /** Opens the connection only to close it. What the client sends meanwhile is dropped. @param protocol as of `open` */
+  /** Opens the connection only to close it. Frames of the client are dropped meanwhile. @param protocol as of `open` */
   openAndClose(protocol: string, close: RefusingClose): void;
-  /** Ends the connection as well: what a client has sent behind its request are frames, no further requests. */
+  /** Ends the connection as well: bytes that a client has sent after its request are frames, no further requests. */
   refuse(refusal: UpgradeRefusal): void;
 }
 
@@ -73,7 +73,7 @@ export interface RefusingClose {
   readonly reason: string;
 }
 
-/** One request for a WebSocket, from its head to the open socket or to the answer that says why not. */
+/** One WebSocket upgrade, from its head to the open socket or to the response with the refusal. */
 export class SocketUpgrade implements Applicant {
   readonly request: SocketRequest;
   readonly path: string;
@@ -140,7 +140,7 @@ export class SocketUpgrade implements Applicant {
     this.#report(failure, Buffer.byteLength(refusal.body));
   }
 
-  /** What is none is for HTTP to refuse. */
+  /** Other requests are refused by HTTP. */
   #isHandshake(): boolean {
     try {
       requireHandshake(name => this.request.header(name));
@@ -172,10 +172,10 @@ export class SocketUpgrade implements Applicant {
   }
 }
 
-/** What a response carries beside its own headers. */
+/** Headers of a response beside its own. */
 type MoreHeaders = readonly (readonly [name: string, value: string])[];
 
-/** What a request for a WebSocket is refused with: the same body as the HTTP listener would send. */
+/** The refusal of a WebSocket upgrade: the same body as the HTTP listener would send. */
 export interface UpgradeRefusal {
   readonly status: number;
   readonly headers: MoreHeaders;
@@ -208,5 +208,5 @@ function isWritable([, value]: MoreHeaders[number]): boolean {
   return fieldValue.test(value);
 }
 
-/** What a header can carry as the engines write it, without line ends above all. */
+/** Values that a header can carry as the engines write it, without line ends above all. */
 const fieldValue = /^[\t\x20-\x7e]*$/;

@@ -19,11 +19,11 @@ import {
 /** How sockets come in by an app of uWebSockets.js. */
 export interface UwsSocketOptions extends SocketUpgradeOptions {
   readonly server: UwsServer;
-  /** Whether sockets of the host that is asked for are served; other requests are handled like any other. */
+  /** Whether sockets are served at the requested host; other requests are handled like any other. */
   serves?(header: HeaderReader): boolean;
 }
 
-/** What uWebSockets.js keeps with a WebSocket. */
+/** The data that uWebSockets.js keeps with a WebSocket. */
 interface SocketData {
   /** Undefined where it was refused, and is closed as soon as it is open. */
   readonly socket: Socket | undefined;
@@ -33,7 +33,7 @@ interface SocketData {
 /** `uWS.SHARED_COMPRESSOR`, without a window for each socket. */
 const sharedCompressor = 1;
 
-/** Takes WebSockets of `realtime` in by that app. Whatever is refused is answered as HTTP, before the upgrade. */
+/** Accepts WebSockets of `realtime` on that app. Refusals are HTTP responses, before the upgrade. */
 export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: UwsSocketOptions): void {
   const { messageLimit, deflate } = options;
   const events = new SocketEvents(realtime);
@@ -42,7 +42,7 @@ export function acceptUwsSockets(app: UwsRoutes, realtime: Realtime, options: Uw
     maxPayloadLength: 2 * messageLimit,
     idleTimeout: uwsIdleTimeout(options.idleTimeout),
     compression: deflate ? sharedCompressor : 0,
-    // What a socket is behind is bounded by `SlowConsumers`; uWebSockets.js would drop without telling whom.
+    // The backlog of a socket is bounded by `SlowConsumers`; uWebSockets.js would drop frames without a report.
     maxBackpressure: 0,
     sendPingsAutomatically: true,
     upgrade: (response, request, context) => {

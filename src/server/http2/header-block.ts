@@ -3,7 +3,7 @@ import type { FieldSink } from "../../h2/hpack-decoder.js";
 import { fieldType, HeaderField, isLegalName } from "../../h2/hpack-table.js";
 import type { Reason } from "../../status/reasons.js";
 
-/** What a header field of a request is to a server. */
+/** The meaning of a header field of a request for a server. */
 const FieldKind = {
   Regular: 0,
   /** RFC 9113 §8.2 or §8.3 forbids it, or HTTP (RFC 9110 §5). */
@@ -81,7 +81,7 @@ export class HeaderBlock implements FieldSink<RequestField> {
   /** Value of `:authority`, or of `host` where there is no other; undefined where both are missing or empty. */
   host: string | undefined;
   contentLength: number | undefined;
-  /** What is wrong with it (RFC 9113 §8.1.1); undefined where nothing is. */
+  /** Describes the error (RFC 9113 §8.1.1); undefined where there is none. */
   malformed: string | undefined;
   tooLarge = false;
   readonly #limits: HeadLimits;
@@ -91,7 +91,7 @@ export class HeaderBlock implements FieldSink<RequestField> {
   #regular = false;
   #authority = false;
   #hosts = 0;
-  /** A bit for each length of a name, modulo 32: most names that are asked for are absent, and no field has to be compared. */
+  /** A bit for each length of a name, modulo 32: most looked-up names are absent, and no field has to be compared. */
   #lengthsOfNames = 0;
 
   constructor(limits: HeadLimits) {
@@ -144,7 +144,7 @@ export class HeaderBlock implements FieldSink<RequestField> {
     return Object.fromEntries(all);
   }
 
-  /** What is wrong with it as the head of a request; undefined where nothing is. @param end no body follows */
+  /** The error of the block as the head of a request; undefined where there is none. @param end no body follows */
   fault(end: boolean): string | undefined {
     if (this.malformed !== undefined) return this.malformed;
     // Its fields have not all been looked at.
@@ -171,7 +171,7 @@ export class HeaderBlock implements FieldSink<RequestField> {
     return methods.has(this.method) ? undefined : ["MALFORMED_REQUEST", "the method is not one of HTTP"];
   }
 
-  /** What is wrong with it as trailers, which are not kept. */
+  /** The error of the block as trailers, which are not kept. */
   get trailersFault(): string | undefined {
     if (this.malformed !== undefined) return this.malformed;
     return this.method + this.path + this.#scheme !== "" || this.#authority

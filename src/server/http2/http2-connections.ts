@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Http2Peer } from "./http2-exchange.js";
 import { ServerConnection, type ServerConnectionOptions } from "./server-connection.js";
 
-/** Milliseconds from one look at what clients leave undone to the next. */
+/** Milliseconds between two checks of the progress of clients. */
 const checkIntervalMs = 1_000;
 
 /** The open HTTP/2 connections of a listener. */
@@ -15,7 +15,7 @@ export class Http2Connections {
     this.#options = options;
   }
 
-  /** @param head what has come behind the preface of the client */
+  /** @param head the bytes after the preface of the client */
   accept(socket: Socket, client: Http2Peer, head: Buffer): void {
     if (socket.destroyed) return;
     const connection = new ServerConnection(socket, client, this.#options);

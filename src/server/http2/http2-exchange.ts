@@ -20,14 +20,14 @@ import {
 } from "../response-writer.js";
 import type { ServerStream } from "./server-stream.js";
 
-/** What the requests of one connection have in common. */
+/** Common to the requests of one connection. */
 export interface Http2Peer {
   readonly remoteAddress: string;
   readonly encrypted: boolean;
   certificate(): ClientCertificate | undefined;
 }
 
-/** What exchanges ask of the connection that they are on. */
+/** The part of the connection that exchanges use. */
 export interface ExchangeHost {
   readonly client: Http2Peer;
   /** Milliseconds for a body that is waited for. */

@@ -1,6 +1,6 @@
 import { ConnectionError, ErrorCode } from "../../h2/protocol.js";
 
-/** Streams that have ended and are remembered, so that what still comes of them is judged rightly. */
+/** Number of ended streams that are remembered, so that late frames of them are treated correctly. */
 const remembered = 256;
 
 /** The streams of a connection that have ended: the last of them, and how many more may be given up. */

@@ -1,13 +1,13 @@
 import type { Socket } from "node:net";
 
-/** What a client that speaks HTTP/2 begins with (RFC 9113 §3.4); no request of HTTP/1.1 does. */
+/** The preface of a client that uses HTTP/2 (RFC 9113 §3.4); no request of HTTP/1.1 begins so. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /**
- * Reads of a connection until it is known whether it speaks HTTP/2.
- * @param timeoutMs for the client to say; a connection that stays silent is ended
- * @param http2 is given what has come behind the preface
- * @param other whatever else: all that was read is put back
+ * Reads from a connection until it is known whether it uses HTTP/2.
+ * @param timeoutMs for the first bytes; a connection that stays silent is ended
+ * @param http2 called with the bytes after the preface
+ * @param other called for any other protocol, with all bytes put back
  */
 export function readPreface(
   socket: Socket,

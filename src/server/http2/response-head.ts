@@ -35,7 +35,7 @@ const maxNames = 1024;
 /** Characters of a value that is kept. */
 const maxKeptValue = 128;
 
-/** What is known of the name of a response header. */
+/** The properties of the name of a response header. */
 interface ResponseName {
   /** Undefined where HTTP/2 has no such field: it is left out. */
   readonly encoded: Buffer | undefined;
@@ -65,7 +65,7 @@ function nameOf(name: string): Buffer {
   return Buffer.from(out.bytes.subarray(0, out.length));
 }
 
-/** What a response head says beside its headers. */
+/** The parts of a response head beside its headers. */
 export interface HeadExtent {
   /** Bytes of the body, for a `content-length`; undefined: none is added. */
   readonly length: number | undefined;
@@ -74,8 +74,8 @@ export interface HeadExtent {
 }
 
 /**
- * Writes the header block of a response. What HTTP/2 does not carry is left out: names that belong to a connection, and
- * values that no header has.
+ * Writes the header block of a response. Headers that HTTP/2 does not carry are left out: names that belong to a
+ * connection, and illegal values.
  */
 export function writeResponseHead(
   out: FrameWriter,

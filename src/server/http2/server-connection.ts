@@ -167,8 +167,8 @@ export class ServerConnection
   }
 
   /**
-   * Ends what has waited for the client too long: a preface without SETTINGS, half a header block, a socket or a stream
-   * that is not read, a connection without streams.
+   * Ends resources that have waited for the client too long: a preface without SETTINGS, half a header block, a socket
+   * or a stream that is not read, a connection without streams.
    */
   checkProgress(now: number): void {
     const limit = this.#options.requestTimeout;

@@ -12,7 +12,7 @@ import { StreamBody } from "./stream-body.js";
 /** Bytes that a peer may send on a stream before any WINDOW_UPDATE. */
 export const streamWindow = 64 * 1024;
 
-/** What a stream needs of its connection beside what every stream needs. */
+/** The part of its connection that a server stream needs beside `StreamHost`. */
 export interface ServerStreamHost extends StreamHost {
   /** Whether the next header block is the first of the connection; true once. */
   takeFirstBlock(): boolean;
@@ -51,13 +51,13 @@ export class ServerStream extends Http2Stream {
   #unsent = 0;
   #ending = false;
   #trailers: HeaderList | undefined;
-  /** A response was asked for, or will not be. */
+  /** A response was requested, or will not be. */
   #answered = false;
   /** It has left its connection. */
   #left = false;
-  /** `write` has asked the writer of the body to wait. */
+  /** `write` has returned false: the writer of the body has to wait. */
   #behind = false;
-  /** Since when the client has taken nothing of what waits for it; undefined where it has, or nothing waits. */
+  /** Since when the client has taken none of the waiting bytes; undefined where it has, or none wait. */
   #stuckSince: number | undefined;
   #drained: (() => void) | undefined;
 
@@ -104,7 +104,7 @@ export class ServerStream extends Http2Stream {
     return true;
   }
 
-  /** What was given goes out with this turn of the event loop. */
+  /** The written bytes are sent in this turn of the event loop. */
   flush(): void {
     this.#host.enlist(this);
   }
@@ -121,7 +121,7 @@ export class ServerStream extends Http2Stream {
     return !this.#behind;
   }
 
-  /** One listener; called when the client has taken what it was behind by. */
+  /** One listener; called when the client has taken the waiting bytes. */
   onDrain(listener: () => void): void {
     this.#drained = listener;
   }
@@ -134,7 +134,7 @@ export class ServerStream extends Http2Stream {
     this.flush();
   }
 
-  /** Ends the stream, so that what the client has of the response is seen to be incomplete. */
+  /** Ends the stream, so that the client sees that its response is incomplete. */
   abandon(): void {
     this.#finished();
     if (!this.#left) this.#end(ErrorCode.InternalError, bodyCutShort());
@@ -218,7 +218,7 @@ export class ServerStream extends Http2Stream {
   announceFlushed(): void {
     if (!this.sending) {
       this.#host.completed();
-      // RFC 9113 §8.1: what the client has not sent of its request is not needed any more.
+      // RFC 9113 §8.1: the rest of the request is not needed any more.
       this.#leave(this.closed ? undefined : ErrorCode.NoError);
       if (this.body?.over === false) this.body.drop(bodyCutShort());
     } else if (this.#behind) {

@@ -1,17 +1,17 @@
 import type { Undelivered } from "../../h2/stream.js";
 import { type BodyConsumer, type BodyReader, BodyTooLargeError } from "../inbound-request.js";
 
-/** What the body of a request asks of its stream. */
+/** The part of its stream that the body of a request uses. */
 export interface BodySource {
   /** The consumer takes more: the peer may send it. */
   grant(): void;
   /** So many more bytes are kept, or fewer. */
   held(change: number): void;
-  /** Somebody waits for the first byte. */
+  /** A reader waits for the first byte. */
   started(): void;
 }
 
-/** The body of a request while it comes in: what is not read yet is kept, within the window of its stream. */
+/** The body of a request while it comes in: unread bytes are kept, within the window of its stream. */
 export class StreamBody implements Undelivered {
   /** Bytes that were received and are not taken. */
   waiting = 0;
@@ -38,12 +38,12 @@ export class StreamBody implements Undelivered {
     this.#announced = announced;
   }
 
-  /** Somebody takes the bytes as they come. */
+  /** A reader takes the bytes as they come. */
   get wanted(): boolean {
     return this.#consumer !== undefined && !this.#paused;
   }
 
-  /** Undefined where it is not complete, is larger than `limit`, or somebody reads it. */
+  /** Undefined where it is not complete, is larger than `limit`, or has a reader. */
   whole(limit: number): Uint8Array | undefined {
     if (!this.complete || this.received > limit || this.#consumer !== undefined || this.#error !== undefined)
       return undefined;
@@ -84,12 +84,12 @@ export class StreamBody implements Undelivered {
     this.#deliver();
   }
 
-  /** The rest will not come; what has come goes with it. */
+  /** The rest will not come; the received bytes are dropped. */
   fail(error: Error): void {
     if (!this.complete) this.drop(error);
   }
 
-  /** Nobody gets what is left. */
+  /** Drops the rest, which has no reader. */
   drop(error: Error): void {
     this.#error ??= error;
     this.#discard();
@@ -104,7 +104,7 @@ export class StreamBody implements Undelivered {
     this.#takeMore();
   }
 
-  /** Of what was kept, and then of what the peer may send. */
+  /** Takes kept bytes, and then bytes that the peer may send. */
   #takeMore(): void {
     this.#deliver();
     if (!this.#over) this.#source.grant();

@@ -6,7 +6,7 @@ import type { ClientCertificate } from "../../auth/caller.js";
 /** By connection; null where the client has proved nothing. */
 const known = new WeakMap<Socket, ClientCertificate | null>();
 
-/** The certificate of the connection's client, where the listener asked for one and its authorities have signed it. */
+/** The client's certificate, where the listener requests one and its authorities have signed it. */
 export function clientCertificate(socket: Socket): ClientCertificate | undefined {
   let found = known.get(socket);
   if (found === undefined) {

@@ -29,7 +29,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     connectionsCheckingInterval: 1000,
     // Refused in `fault`, where it is counted.
     requireHostHeader: false,
-    // Node.js would else keep the first of two `authorization` lines and say nothing of the other.
+    // Node.js would else keep the first of two `authorization` lines and silently drop the other.
     joinDuplicateHeaders: true,
   };
   const certificates = options.tls && new NodeCertificates(options.tls);
@@ -57,7 +57,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     if (method !== "CONNECT" && !app.supportedMethods.includes(method))
       app.addHttpMethod(method, { hasBody: true });
   }
-  // Before Fastify looks at content types: what a body may be is for the route to say.
+  // Before Fastify looks at content types: the route decides which it accepts.
   app.addHook("onRequest", (request, reply) => {
     reply.hijack();
     const { raw, originalUrl } = request;
@@ -65,12 +65,12 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   });
   app.route({ method: app.supportedMethods, url: "/", exposeHeadRoute: false, handler: () => undefined });
   const { server } = app;
-  // Node.js would keep the first thousand headers and say nothing of the others; `maxHeaderSize` bounds them all.
+  // Node.js would keep the first thousand headers and silently drop the others; `maxHeaderSize` bounds them all.
   server.maxHeadersCount = 0;
   const connected = options.tls === undefined ? "connection" : "secureConnection";
   if (options.http2 === true) divert(server, connected, listener, options);
   server.on(connected, socket => void listener.connections.of(socket));
-  // An expectation that is not known is passed over (RFC 9110 §10.1.1); Node.js alone would answer 417.
+  // An unknown expectation is ignored (RFC 9110 §10.1.1); Node.js alone would respond with 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   server.on("checkContinue", (request, response) => {
     expecting.add(request);
@@ -92,7 +92,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
     get shown() {
       return certificates?.shown;
     },
-    // Whoever calls knows that there are some.
+    // Callers renew only listeners that have certificates.
     renew: tls => (certificates as NodeCertificates).prepare(server as unknown as TlsServer, tls),
     async close(_sockets, lingerMs = 0) {
       const closed = new Promise<void>(resolve => server.once("close", resolve));
@@ -113,11 +113,11 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   };
 }
 
-/** Has Node.js get those connections alone that do not speak HTTP/2. */
+/** Passes only connections that do not use HTTP/2 to Node.js. */
 function divert(server: Server, event: string, listener: Listener, options: EngineOptions): void {
   const parsers = server.listeners(event);
   server.removeAllListeners(event);
-  // Those that were read already come again behind an upgrade, and do not change what they speak.
+  // Connections that were checked come again after an upgrade, and do not change their protocol.
   const http1 = new WeakSet<Socket>();
   server.on(event, (socket: Socket) => {
     const parse = (): void => {
@@ -130,7 +130,7 @@ function divert(server: Server, event: string, listener: Listener, options: Engi
     }
     const take = (rest: Buffer): void => listener.guard(socket, () => listener.takeHttp2(socket, rest));
     const other = (): void => {
-      // Over TLS it has agreed to speak HTTP/2.
+      // Over TLS it has agreed to HTTP/2.
       if (agreed) {
         socket.destroy();
         return;
@@ -142,7 +142,7 @@ function divert(server: Server, event: string, listener: Listener, options: Engi
   });
 }
 
-/** What a server does with its connections and the requests on them. */
+/** The connections of a server and the requests on them. */
 class Listener {
   readonly connections: NodeConnections;
   readonly http2: Http2Connections;
@@ -163,7 +163,7 @@ class Listener {
     });
   }
 
-  /** Whatever goes wrong in the handling of one connection must not end the process, and so all others. */
+  /** An error in the handling of one connection must not end the process with all others. */
   guard(socket: Socket, act: () => void): void {
     try {
       act();
@@ -177,7 +177,7 @@ class Listener {
     this.#options.crashed?.(error);
   }
 
-  /** The connection has begun to speak HTTP/2. @param head what came behind its preface */
+  /** The connection uses HTTP/2. @param head the bytes after its preface */
   takeHttp2(socket: Socket, head: Buffer): void {
     this.connections.release(socket);
     const client = {
@@ -258,17 +258,17 @@ class Listener {
     this.accept(request, response, target, head);
   }
 
-  /** Nobody is a tunnel here (RFC 9110 §9.3.6). */
+  /** CONNECT is refused: the gateway is no tunnel (RFC 9110 §9.3.6). */
   connect(socket: Socket): void {
     holdUntilIdle(socket, this.connections.of(socket), () => socket.destroy());
   }
 
-  /** Node.js could not read on. The exchange answers a request that is under way, the engine everything else. */
+  /** Node.js could not read on. The exchange handles a request that is under way, the engine everything else. */
   failed(error: Error & { code?: string }, socket: Socket): void {
     const connection = this.connections.of(socket);
     const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
     const silent = timedOut && socket.bytesRead === 0;
-    // Over a handshake that has failed nothing can be said.
+    // After a failed handshake there can be no response.
     const handshake = error.code !== undefined && /^ERR_(TLS|SSL)_/.test(error.code);
     if (error.code === "ECONNRESET" || silent || handshake) {
       socket.destroy();
@@ -276,7 +276,7 @@ class Listener {
     }
     const { underWay } = connection;
     for (const exchange of underWay) exchange.failBody(bodyError(error.code));
-    // Whoever leaves in the middle of the only body waits for no reply.
+    // A client that leaves in the middle of the only body waits for no response.
     if (error.code === "HPE_INVALID_EOF_STATE" && underWay.size === 1) socket.destroy();
     if (connection.last || !socket.writable) return;
     connection.last = true;
@@ -309,5 +309,5 @@ export function headerOf({ headers }: IncomingMessage): HeaderReader {
   };
 }
 
-/** Whose client waits to be asked for the body. */
+/** Requests whose clients wait for `100 Continue`. */
 const expecting = new WeakSet<IncomingMessage>();

@@ -3,7 +3,7 @@ import { type EngineOptions, refusal } from "../engine.js";
 import { BodyTimeoutError, bodyCutShort, MalformedBodyError } from "../inbound-request.js";
 import { type Fault, maxPipelined } from "./node-connections.js";
 
-/** What Node.js takes and we do not. */
+/** Requests that Node.js accepts and the gateway refuses. */
 export function fault(request: IncomingMessage, underWay: number, options: EngineOptions): Fault | undefined {
   const coding = request.headers["transfer-encoding"];
   // Node.js takes other codings before `chunked` and leaves them in the body.
@@ -56,6 +56,6 @@ export function refuseInTurn(
     "content-length": Buffer.byteLength(body),
   });
   response.end(body);
-  // Behind others its client is not to blame for what waits.
+  // Behind other responses, the wait is not the client's fault.
   if (response.socket !== null && response.writableLength > 0) response.socket.setTimeout(requestTimeout);
 }

@@ -6,11 +6,11 @@ import { closeFrame, opcode, serverFrame, textFrame } from "./server-frames.js";
 const maxGatheredBytes = 16_384;
 /** Milliseconds that a client has to end its side of a connection whose close frame has been sent. */
 const closeTimeoutMs = 10_000;
-/** Fewest pieces that a message may come in, whatever its limit, and the bytes of which each may be one. */
+/** Least number of pieces that are allowed for a message, with any limit, and the bytes for each further piece. */
 const minPieces = 1024;
 const minPieceBytes = 64;
 
-/** What the sockets of one listener share. */
+/** Shared by the sockets of one listener. */
 export interface FrameOwner {
   add(connection: FrameConnection): void;
   removed(connection: FrameConnection): void;
@@ -18,7 +18,7 @@ export interface FrameOwner {
   flushLater(connection: FrameConnection): void;
 }
 
-/** What broke RFC 6455, as the code that its socket is closed with. */
+/** The close code for a violation of RFC 6455. */
 export type BrokenFrame = ReturnType<typeof closeCodeOf>;
 
 /** Reads messages of at most `maxMessageBytes`. @param deflate undefined where messages are not compressed */
@@ -67,14 +67,14 @@ export abstract class FrameConnection {
   /** @returns whether it gets a pong */
   protected abstract onPing(): boolean;
   protected abstract onPong(): void;
-  /** The client has read some of what waited for it. */
+  /** The client has read some of the waiting bytes. */
   protected abstract onDrained(): void;
-  /** What comes is no frame, or too large: nothing more is read. To be ended by this. */
+  /** A frame is malformed or too large: nothing more is read. This method has to end the socket. */
   protected abstract onBroken(code: BrokenFrame): void;
   /** The last call: the connection is over, or of no use any more. */
   protected abstract onClosed(code: number): void;
 
-  /** @param head what the client has sent behind its request */
+  /** @param head the bytes that the client has sent after its request */
   start(head: Buffer): void {
     const net = this.#net;
     net.setNoDelay(true);
@@ -119,7 +119,7 @@ export abstract class FrameConnection {
   /** @param frame whole; it may be written to other sockets as well */
   write(frame: Buffer): void {
     if (!this.#open) return;
-    // What many are sent stays one buffer.
+    // A frame sent to many sockets stays one buffer.
     if (frame.length >= maxGatheredBytes) {
       this.flush();
       this.#writeOut(frame);
@@ -136,7 +136,7 @@ export abstract class FrameConnection {
     this.write(serverFrame(opcode.ping, Buffer.alloc(0)));
   }
 
-  /** Reads no more from the connection; what has been read already may still come. */
+  /** Stops reading from the connection; bytes that were read already may still come. */
   pause(): void {
     if (!this.#open) return;
     this.#paused = true;
@@ -165,7 +165,7 @@ export abstract class FrameConnection {
     this.#over(code);
     this.#closingUntil = performance.now() + closeTimeoutMs;
     this.#net.end();
-    // Whatever still comes is dropped until the client ends its side.
+    // Further bytes are dropped until the client ends its side.
     this.#paused = false;
     this.#net.resume();
   }
@@ -180,7 +180,7 @@ export abstract class FrameConnection {
     return this.#closingUntil !== undefined && this.#closingUntil <= now;
   }
 
-  /** Writes what has been gathered. */
+  /** Writes the gathered frames. */
   flush(): void {
     const pending = this.#pending;
     const [first] = pending;
@@ -208,7 +208,7 @@ export abstract class FrameConnection {
     if (this.#open && !this.#receiver.write(chunk)) this.#net.pause();
   }
 
-  /** Told once, and nothing more is taken from it. */
+  /** Reports the end once; nothing more is read. */
   #over(code: number): void {
     if (!this.#open) return;
     this.#open = false;

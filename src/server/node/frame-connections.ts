@@ -11,7 +11,7 @@ export class FrameConnections implements FrameOwner {
   #timer: NodeJS.Timeout | undefined;
   #toFlush: FrameConnection[] = [];
 
-  /** @param idleTimeoutMs after which a client that says nothing, pings unanswered too, is gone */
+  /** @param idleTimeoutMs milliseconds after which a silent client, also without pongs, is gone */
   constructor(idleTimeoutMs: number) {
     this.#idleTimeoutMs = idleTimeoutMs;
   }
@@ -48,7 +48,7 @@ export class FrameConnections implements FrameOwner {
     for (const connection of this.#connections) {
       const silent = now - connection.heard;
       if (connection.isOverdue(now)) connection.close();
-      // What its client says is not read: only a ping that cannot be delivered shows that it has gone.
+      // Its client's frames are not read: only a ping that cannot be delivered shows that it has gone.
       else if (connection.paused) connection.ping();
       else if (silent >= this.#idleTimeoutMs) connection.close();
       else if (silent >= asked && !connection.pinged) connection.ping();

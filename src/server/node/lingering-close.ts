@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 const maxGrace = 2000;
 
 /**
- * Ends a connection after its last response. What still comes is read and dropped for a while, since a connection that is
+ * Ends a connection after its last response. Further bytes are read and dropped for a while, since a connection that is
  * closed with bytes unread is reset, which can cost the client the response (RFC 9112 §9.6).
  * @param grace milliseconds, at most 2000 count, after which a client that has not ended its side is cut off
  */

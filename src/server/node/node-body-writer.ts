@@ -11,9 +11,9 @@ const maxPendingText = 16 * 1024;
 let pending: NodeBodyWriter[] = [];
 
 /**
- * Writes a response piece by piece: what comes in one turn of the event loop goes to the system in one call, the last
+ * Writes a response piece by piece: the pieces of one turn of the event loop go to the system in one call, the last
  * chunk together with the end. Chunks are framed here, and given to the connection once its head is out: Node.js makes
- * four pieces of each, and keeps an account of every one.
+ * four pieces of each, and tracks every one.
  */
 export class NodeBodyWriter implements BodyWriter {
   readonly #response: ServerResponse;
@@ -37,7 +37,7 @@ export class NodeBodyWriter implements BodyWriter {
     this.#left = length;
     this.#abandon = abandon;
     response.on("drain", this.#resume);
-    // Together with what is written in the same turn. (`flushHeaders` would write the head as UTF-8.)
+    // Together with chunks written in the same turn. (`flushHeaders` would write the head as UTF-8.)
     setImmediate(NodeBodyWriter.#writeHead, this);
   }
 
@@ -91,7 +91,7 @@ export class NodeBodyWriter implements BodyWriter {
   }
 
   /**
-   * The connection gets it at once where it is this response's turn, together with what follows in this turn.
+   * Given to the connection at once where it is this response's turn, together with further pieces of this turn.
    * @param piece bytes, or text of which each character is one
    */
   #give(piece: string | Uint8Array): void {

@@ -14,7 +14,7 @@ const stallMs = 1000;
 /** Bytes of responses that wait for their client, beyond which no further request of its connection is handled. */
 const maxUnsentBytes = 1 << 20;
 
-/** What is wrong with a request. */
+/** The error of a request. */
 export type Fault = readonly [reason: Reason, message: string];
 
 /** One connection of a client: the requests on it whose responses are due, in their order. */
@@ -22,7 +22,7 @@ export class NodeConnection {
   readonly underWay = new Set<NodeExchange>();
   /** No request behind those that have been accepted is. */
   last = false;
-  /** What was found wrong behind the requests that are under way. */
+  /** The error found after the requests that are under way. */
   broken: Fault | undefined;
   readonly #handle: (exchange: NodeExchange) => void;
   #begun = 0;
@@ -97,7 +97,7 @@ export class NodeConnection {
     this.#stalled = undefined;
   }
 
-  /** What has begun takes its time, which is no reason to have more bytes wait for the client. */
+  /** A request under way may take long, which is no reason to buffer more bytes for the client. */
   #goOn(): void {
     this.#allowed = this.#begun + batch;
     this.#beginWaiting();
@@ -113,7 +113,7 @@ export class NodeConnection {
   }
 }
 
-/** The open connections of a listener and what is under way on each. */
+/** The open connections of a listener and the requests under way on each. */
 export class NodeConnections {
   readonly #connections = new Map<Socket, NodeConnection>();
   readonly #handle: (exchange: NodeExchange) => void;
@@ -123,7 +123,7 @@ export class NodeConnections {
     this.#handle = handle;
   }
 
-  /** What is known of a connection, from its first mention to its end. */
+  /** The state of a connection, from its first use to its end. */
   of(socket: Socket): NodeConnection {
     const known = this.#connections.get(socket);
     if (known !== undefined) return known;
@@ -135,12 +135,12 @@ export class NodeConnections {
       this.#connections.delete(socket);
       connection.closed();
     });
-    // One that is closed already says so no second time.
+    // A closed one emits no second event.
     if (socket.destroyed) this.#connections.delete(socket);
     return connection;
   }
 
-  /** Somebody else has the connection now. */
+  /** The connection was handed over to another owner. */
   release(socket: Socket): void {
     this.#connections.delete(socket);
   }

@@ -37,7 +37,7 @@ export interface NodeExchangeOptions {
   readonly unreadTimeoutMs: number;
   /** Milliseconds that a body may take. */
   readonly bodyTimeoutMs: number;
-  /** The client waits to be asked for the body with `100 Continue` (RFC 9110 §10.1.1). */
+  /** The client waits with the body for `100 Continue` (RFC 9110 §10.1.1). */
   readonly expectsContinue: boolean;
   readonly upgrade: WatchedUpgrade | undefined;
 }
@@ -57,7 +57,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   readonly #bodyTimeoutMs: number;
   readonly #expectsContinue: boolean;
   #streaming = false;
-  /** Neither a length nor chunks say where the body of the response ends. */
+  /** The body of the response has neither a length nor chunks: it ends with the connection. */
   #endsWithConnection = false;
   #abandoned = false;
   /** Ends the stream of the body. */
@@ -133,7 +133,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   #readBody(limit: number, timed: boolean, consumer: BodyConsumer): void {
     const request = this.#request;
     const announced = Number(request.headers["content-length"] ?? 0);
-    // What has closed before emits no event.
+    // A request that was closed before emits no event.
     if (request.destroyed) this.#bodyError ??= bodyCutShort();
     const refused = announced > limit ? new BodyTooLargeError() : this.#bodyError;
     if (refused !== undefined) {
@@ -192,7 +192,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     // Text goes out in one piece with the head, which is Latin-1.
     else if (size === body.length) response.end(body, "latin1");
     else response.end(Buffer.from(body).toString("latin1"), "latin1");
-    // Node.js puts its keep-alive time in place of this one when the response is out.
+    // Node.js replaces this timeout by its keep-alive timeout when the response is out.
     if (response.writableLength > 0 && response.socket !== null)
       response.socket.setTimeout(this.#unreadTimeoutMs);
   }
@@ -239,7 +239,7 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
     return this.#response.writableLength;
   }
 
-  /** Passes on to the response what has happened on the connection. @returns whether there is a listener */
+  /** Forwards an event of the connection to the response. @returns whether there is a listener */
   notify(event: "drain" | "timeout"): boolean {
     return this.#response.emit(event);
   }
@@ -262,10 +262,10 @@ export class NodeExchange implements InboundRequest, ResponseWriter {
   }
 }
 
-/** Bytes of a body that are read while it is held: most of what a client's kernel and ours have of it. */
+/** Bytes of a body that are read while it is held: about what a client's kernel and ours buffer. */
 const maxAhead = 16 * 1024 * 1024;
 
-/** Names and values in turn; what no line can carry is left out. */
+/** Names and values in turn; values that no header line can carry are left out. */
 function fieldsOf(headers: HeaderList): string[] {
   const fields: string[] = [];
   for (const [name, value] of headers) if (isHeaderValue(value)) fields.push(name, value);

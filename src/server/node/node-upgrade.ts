@@ -14,8 +14,8 @@ import type { NodeConnection } from "./node-connections.js";
 const maxEarlyBytes = 65_536;
 
 /**
- * Whether a request asks for a WebSocket in a way that can be served (RFC 6455 §4.1): with GET, and by HTTP/1.1, since no
- * upgrade counts by HTTP/1.0 (RFC 9110 §7.8).
+ * Whether a request is a WebSocket upgrade that can be served (RFC 6455 §4.1): with GET, and by HTTP/1.1, since
+ * upgrades are ignored in HTTP/1.0 (RFC 9110 §7.8).
  */
 export function asksForWebSocket(request: IncomingMessage): boolean {
   if (request.method !== "GET" || request.httpVersion !== "1.1") return false;
@@ -24,10 +24,10 @@ export function asksForWebSocket(request: IncomingMessage): boolean {
 }
 
 /**
- * Puts a request back in front of what follows it on its connection, which Node.js has taken its parser off, to be
- * parsed again once no response before it is due. Node.js would else lose what follows a request whose upgrade is
+ * Puts a request back before the following bytes of its connection, from which Node.js has removed its parser, to be
+ * parsed again once no response before it is due. Node.js would else lose the bytes after a request whose upgrade is
  * ignored, and the order of the responses.
- * @param upgrade whether the request keeps its Upgrade header; without it is an ordinary one (RFC 9110 §7.8)
+ * @param upgrade whether the request keeps its Upgrade header; without, it is an ordinary one (RFC 9110 §7.8)
  * @param parse gives the connection a new parser
  */
 export function putBack(
@@ -59,7 +59,7 @@ function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage, upgra
   return Buffer.from(`${text}\r\n`, "latin1");
 }
 
-/** Does for the responses that are due what Node.js did with its parser, and discards what follows. */
+/** Handles events for the responses that are due, as Node.js's parser did, and discards further bytes. */
 function keepUnread(socket: Socket, connection: NodeConnection): () => void {
   // With this listener `resume`, which Node.js calls for the responses, does not discard the data.
   const unread = (): void => undefined;
@@ -89,7 +89,7 @@ export class NodeUpgrade implements UpgradeRequest {
   readonly #early: Buffer[];
   #size = 0;
   readonly #left: () => void;
-  /** Does what Node.js did with its parser. */
+  /** Handles timeouts as Node.js's parser did. */
   readonly #timedOut = (): void => {
     if (!this.#response.emit("timeout")) this.#socket.destroy();
   };

@@ -14,7 +14,7 @@ export class ProxyHeaders {
   readonly #timeoutMs: number;
   /** Connections whose header is not complete. */
   readonly #waiting = new Set<Socket>();
-  /** Clients by what identifies a connection: a TLS socket does not say on which one it is. */
+  /** Client addresses by the key of the connection: a TLS socket does not reveal its underlying one. */
   readonly #clients = new Map<string, string>();
 
   /** @param timeoutMs for a header to arrive */
@@ -53,7 +53,7 @@ export class ProxyHeaders {
       this.#options.refused();
       socket.destroy();
     };
-    // Who connects and says nothing, as checks of health do, is refused nothing.
+    // A client that connects and sends nothing, as health checks do, is no error.
     const ended = (): void => {
       if (seen.length > 0) refuse();
       else socket.destroy();

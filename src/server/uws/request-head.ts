@@ -15,7 +15,7 @@ export class RequestHead {
   readonly query: string;
   /** Bytes of the body; 0 where there is none, undefined where it is chunked. */
   bodyLength: number | undefined = 0;
-  /** The client asked for the connection to end with this response. */
+  /** The client requested to end the connection with this response. */
   closing = false;
   readonly #fields: string[] = [];
   #size = 0;
@@ -23,21 +23,21 @@ export class RequestHead {
   #lengths = 0;
   #encodings = 0;
   #fault = "";
-  /** A bit for each length of a name, modulo 32: most names that are asked for are absent, and no field has to be compared. */
+  /** A bit for each length of a name, modulo 32: most looked-up names are absent, and no field has to be compared. */
   #lengthsOfNames = 0;
 
   constructor(request: HttpRequest) {
     // The name of the method first: other accessors change its case in place.
     this.method = known(request.getCaseSensitiveMethod());
     this.path = request.getUrl();
-    // Undefined without `?`, whatever the types say.
+    // Undefined without `?`, unlike the type.
     this.query = request.getQuery() ?? "";
     reading = this;
     request.forEach(collect);
   }
 
   /**
-   * What is wrong with this head; undefined: nothing.
+   * The error of this head; undefined: none.
    * @param limit bytes of the target, and of names and values of headers together
    * @param headerLimit bytes of names and values of headers
    */
@@ -139,12 +139,12 @@ export function headersOf(request: HttpRequest): ReadonlyMap<string, string> {
   return headers;
 }
 
-/** uWebSockets.js reads UTF-8 where HTTP has bytes; what is no UTF-8 has become U+FFFD by then. */
+/** uWebSockets.js reads UTF-8 where HTTP has bytes; invalid UTF-8 is U+FFFD by then. */
 function bytesOf(text: string): string {
   return wide.test(text) ? Buffer.from(text).toString("latin1") : text;
 }
 
-/** U+FFFD in UTF-8: what the addon makes of bytes that are not UTF-8, which are lost. */
+/** U+FFFD in UTF-8: the addon's replacement for bytes that are not UTF-8, which are lost. */
 const replacement = "\xef\xbf\xbd";
 
 function joined(name: string, before: string | undefined, value: string): string {

@@ -4,7 +4,7 @@ const tab = 0x09;
 const space = 0x20;
 const del = 0x7f;
 
-/** Writes heads of responses, one after the other, as uWebSockets.js takes them: in place of the status. */
+/** Writes heads of responses, one after the other, in the form that uWebSockets.js takes: as the status. */
 export class ResponseHeadWriter {
   #text = "";
   #wide = false;

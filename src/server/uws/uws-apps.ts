@@ -4,23 +4,23 @@ import { certificatesByName, type ServerTls, unusable } from "../../net/server-t
 import type { Uws, UwsApp, UwsRoutes } from "../../net/uws-addon.js";
 
 /**
- * The app of a listener. Over TLS it is several: one that accepts connections, and one that handles them, which another
- * takes the place of when there are other certificates, since the addon reads those once, when an app is made. The one
- * before goes on with the connections that it has.
+ * The app of a listener. Over TLS there are several: one that accepts connections, and one that handles them, which is
+ * replaced when the certificates change, since the addon reads those once, when an app is made. The previous app keeps
+ * its connections.
  */
 export class UwsApps implements UwsRoutes {
   readonly #uws: Uws;
   readonly #counted: (response: HttpResponse, change: number) => void;
   readonly #routes: ((app: UwsApp) => void)[] = [];
-  /** What listens, once it has been opened. */
+  /** The app that listens, once it has been opened. */
   #listening: UwsApp | undefined;
-  /** What handles the connections that come. */
+  /** The app that handles new connections. */
   #current: UwsApp | undefined;
   /** That one, and those that have connections. */
   readonly #used = new Set<UwsApp>();
   #closed = false;
 
-  /** @param counted told of each connection that opens (1) or closes (-1) */
+  /** @param counted called for each connection that opens (1) or closes (-1) */
   constructor(uws: Uws, counted: (response: HttpResponse, change: number) => void) {
     this.#uws = uws;
     this.#counted = counted;
@@ -41,7 +41,7 @@ export class UwsApps implements UwsRoutes {
   }
 
   /**
-   * Makes what listens, when everything is put on it.
+   * Makes the app that listens, once all routes are added.
    * @throws Error where the certificate cannot be used
    */
   open(tls: ServerTls | undefined): UwsApp {
@@ -61,7 +61,7 @@ export class UwsApps implements UwsRoutes {
   }
 
   /**
-   * @returns has what is accepted from now on handled with these certificates; not one connection is lost
+   * @returns a function that has new connections handled with these certificates; no connection is lost
    * @throws Error where they cannot be used
    */
   renew(tls: ServerTls): () => void {
@@ -100,7 +100,7 @@ export class UwsApps implements UwsRoutes {
     for (const route of this.#routes) route(app);
     for (const [name, { certFile, keyFile }] of certificatesByName(tls)) {
       app.addServerName(name, { cert_file_name: pathFor(certFile), key_file_name: pathFor(keyFile) });
-      // What is put on the app from here on is for connections to that name; there is no way back.
+      // Routes added to the app from here on are for connections to that name; there is no way back.
       app.domain(name);
       for (const route of this.#routes) route(app);
     }

@@ -25,10 +25,10 @@ const maxCollectedBytes = 65_536;
 const maxCollectMs = 25;
 
 /**
- * Writes a response piece by piece. uWebSockets.js has two ways: chunks (`write`, `end`), of which it buffers what the
- * client does not take, and bodies of a known length (`tryEnd`), of which it takes as much as the client does.
+ * Writes a response piece by piece. uWebSockets.js has two ways: chunks (`write`, `end`), which it buffers while the
+ * client does not take them, and bodies of a known length (`tryEnd`), of which it takes as much as the client does.
  *
- * Neither ends the connection with the response, unless the client has asked for that; only a response in one piece
+ * Neither ends the connection with the response, unless the client has requested that; only a response in one piece
  * does. Where the connection must end, a short response is therefore collected and sent in one piece. A longer one of
  * known length is announced one byte longer to uWebSockets.js than to the client, so that the response is not over when
  * its last byte is out, and the connection can be closed then. After a chunked one the connection is not read any more,
@@ -39,7 +39,7 @@ export class UwsBodyWriter implements BodyWriter {
   readonly #head: string | Uint8Array;
   readonly #options: UwsBodyOptions;
   readonly #owner: UwsBodyOwner;
-  /** What is announced to uWebSockets.js. */
+  /** The length that is announced to uWebSockets.js. */
   readonly #total: number;
   /** Bytes of the body that were given to `write`. */
   #written = 0;
@@ -153,7 +153,7 @@ export class UwsBodyWriter implements BodyWriter {
     if (!taken) this.#await(() => true);
   }
 
-  /** Within a cork: gives what waits, as much of it as the client takes. @returns whether it has taken all */
+  /** Within a cork: writes the waiting bytes, as many as the client takes. @returns whether it has taken all */
   #flush(): boolean {
     while (this.#pending.length > 0) {
       const chunk = this.#pending[0] as Uint8Array;

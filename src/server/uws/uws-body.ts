@@ -7,7 +7,7 @@ import {
   BodyTooLargeError,
 } from "../inbound-request.js";
 
-/** The body of a request while it comes in. What comes before there is a reader is kept, within bounds. */
+/** The body of a request while it comes in. Bytes that come before there is a reader are kept, within bounds. */
 export class UwsBody {
   complete = false;
   taken = false;
@@ -25,7 +25,7 @@ export class UwsBody {
   /** Its consumer has its end or its failure, or uws's response must not be used any more. */
   #over = false;
   #dead = false;
-  /** What is done once the rest was read, or enough of it. */
+  /** Called once the rest was read, or enough of it. */
   #whenRead: (() => void) | undefined;
   #dropped = 0;
 
@@ -48,7 +48,7 @@ export class UwsBody {
     return this.#held;
   }
 
-  /** Nobody needs the rest, which is read and dropped. */
+  /** The rest is not needed; it is read and dropped. */
   drop(): void {
     this.#over = true;
     this.#held?.responded();
@@ -100,7 +100,7 @@ export class UwsBody {
     if (this.#over || this.#error !== undefined) return;
     const bytes = copied(chunk);
     if (this.#consumer !== undefined) {
-      // uWebSockets.js goes on reading while full reads come, whatever was paused meanwhile.
+      // uWebSockets.js goes on reading while reads are full, even if it was paused meanwhile.
       if (this.#paused) this.#setOverrun(this.#overrun + bytes.length);
       if (this.#overrun > maxOverrun || overrunOfAll > maxOverrunOfAll)
         this.#error ??= new BodyOverrunError();

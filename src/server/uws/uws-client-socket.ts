@@ -7,7 +7,7 @@ import {
   maxUnreadPings,
 } from "../client-socket.js";
 
-/** What uWebSockets.js keeps with a socket. */
+/** The data that uWebSockets.js keeps with a socket. */
 export interface UwsSocketData {
   readonly socket: UwsClientSocket;
 }
@@ -18,8 +18,8 @@ const pausedPingMs = 1000;
 const closeGraceMs = 1000;
 
 /**
- * Has an app take every request that is a handshake for a WebSocket, whatever its path.
- * @param handle is given the requests; others go on to the next handler of the app
+ * Has an app take every request that is a handshake for a WebSocket, on any path.
+ * @param handle called with the requests; others go on to the next handler of the app
  */
 export function takeHandshakes(
   app: UwsRoutes,
@@ -30,7 +30,7 @@ export function takeHandshakes(
     maxPayloadLength: maxMessageBytes,
     idleTimeout: uwsIdleTimeout(idleTimeoutMs),
     compression: 0,
-    // The writer bounds what waits; uWebSockets.js would drop without a report.
+    // The writer bounds the waiting bytes; uWebSockets.js would drop them without a report.
     maxBackpressure: 0,
     sendPingsAutomatically: true,
     upgrade: handle,
@@ -42,7 +42,7 @@ export function takeHandshakes(
   });
 }
 
-/** What of a response is used for the connection that it stood for. */
+/** Methods of a response that still work on its connection after the upgrade. */
 export type Reading = Pick<HttpResponse, "pause" | "resume">;
 
 /** The socket of a client over uWebSockets.js, which must not be touched after its close event. */
@@ -51,8 +51,8 @@ export class UwsClientSocket implements ClientSocket {
   readonly #listenerOf: (socket: ClientSocket) => ClientSocketListener;
   readonly #over: () => void;
   /**
-   * Methods of the response that became the socket. The addon has none for sockets, but what these do they do to the
-   * connection, whatever it is by now.
+   * Methods of the response that became the socket. The addon has none for sockets, but these act on the
+   * connection, even after the upgrade.
    */
   readonly #reading: Reading;
   /** Undefined before it is open and after its close event. */
@@ -116,7 +116,7 @@ export class UwsClientSocket implements ClientSocket {
 
   received(message: ArrayBuffer, isBinary: boolean): void {
     if (this.#ended) return;
-    // What goes out while it is paused may have it read again.
+    // Writing while paused may make the addon read again.
     if (this.#pausedPing !== undefined) this.#reading.pause.call(this.#ws as never);
     if (message.byteLength > this.#maxMessageBytes) this.#listener?.broken(1009);
     else this.#listener?.received(Buffer.copyBytesFrom(new Uint8Array(message)), isBinary);

@@ -12,8 +12,8 @@ import { UwsExchange, type UwsListener } from "./uws-exchange.js";
 /**
  * Listens with uWebSockets.js. One wildcard route takes everything: matching is ours, on the raw path.
  *
- * What its parser refuses it answers itself, with a page of its own and the status 400, 431 or 505; heads that never
- * end and idle connections it closes after about 10 seconds, bodies that come slower than 16 KiB a second too.
+ * Requests that its parser refuses get its own response, an HTML page with the status 400, 431 or 505; heads that never
+ * end and idle connections are closed after about 10 seconds, bodies slower than 16 KiB a second too.
  * @throws AddonError where the addon cannot be loaded
  * @throws the system's error (`EADDRINUSE`, `EACCES`) where it cannot listen
  * @throws Error where the certificate cannot be used

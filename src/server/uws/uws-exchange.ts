@@ -24,7 +24,7 @@ import { UwsBody } from "./uws-body.js";
 import { UwsBodyWriter } from "./uws-body-writer.js";
 import { UwsUpgrade } from "./uws-upgrade.js";
 
-/** What exchanges ask of the engine that made them. */
+/** The part of the engine that its exchanges use. */
 export interface UwsListener {
   readonly encrypted: boolean;
   /** Milliseconds for the body to arrive. */
@@ -36,7 +36,7 @@ export interface UwsListener {
   finished(): void;
 }
 
-/** `open` until a response is asked for, `responding` until the socket has all of it, then `over`, and uws's response is not used. */
+/** `open` until a response is requested, `responding` until the socket has all of it, then `over`: uws's is invalid. */
 type Stage = "open" | "responding" | "over";
 
 /**
@@ -44,7 +44,7 @@ type Stage = "open" | "responding" | "over";
  * has gone.
  *
  * Chunked bodies are parsed leniently underneath (line ends unchecked, trailers read as the next request), so a
- * connection that carried one ends with its response: what follows the body is never read as a request.
+ * connection that carried one ends with its response: bytes after the body are never read as a request.
  */
 export class UwsExchange implements InboundRequest, ResponseWriter {
   readonly version = 1;
@@ -318,8 +318,8 @@ let responses = 0;
 
 const heads = new ResponseHeadWriter();
 
-// What the callbacks of `cork` write. It runs them at once, so that one of each serves all responses: no await between
-// set and use.
+// The response that the callbacks of `cork` write. It runs them at once, so that one callback of each kind serves all
+// responses: no await between set and use.
 let writing: HttpResponse;
 let writtenHead: string | Uint8Array = "";
 let writtenBody: string | Uint8Array = "";

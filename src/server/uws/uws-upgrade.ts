@@ -5,7 +5,7 @@ import type { HeaderList } from "../response-writer.js";
 import { ResponseHeadWriter } from "./response-head.js";
 import { UwsClientSocket, type UwsSocketData } from "./uws-client-socket.js";
 
-/** What an upgrade asks of its exchange. */
+/** The part of its exchange that an upgrade uses. */
 interface UpgradeOwner {
   header(name: string): string | undefined;
   underACork(act: () => void): Promise<void>;

@@ -15,7 +15,7 @@ export interface ExporterOptions {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Spans that wait, those of a batch under way included; what comes then is dropped. */
+/** Most waiting spans, those of a batch under way included; further ones are dropped. */
 const maxSpans = 8192;
 const maxBytes = 8 * 1024 * 1024;
 /** Spans and bytes of one batch, and milliseconds that the first of them waits. */
@@ -28,7 +28,7 @@ const responseMs = 10_000;
 const pausesMs = [1000, 5000];
 /** Milliseconds that `close` waits for the last batches. */
 const closeMs = 5000;
-/** Milliseconds between two log lines that say that spans are lost. */
+/** Milliseconds between two log lines about lost spans. */
 const complaintMs = 60_000;
 
 /** Statuses after which the same may succeed later (OTLP specification, "Retryable Response Codes"). */
@@ -85,7 +85,7 @@ export class SpanExporter implements SpanSink {
     else this.#timer ??= setTimeout(() => this.#send(), batchDelayMs).unref();
   }
 
-  /** Sends what waits, and takes nothing more; gives up after `graceMs`. Never rejects. */
+  /** Sends the waiting spans, and takes nothing more; gives up after `graceMs`. Never rejects. */
   async close(graceMs = closeMs): Promise<void> {
     const deadline = setTimeout(() => this.#abort(), graceMs);
     while (this.#count > 0 && !this.#closing.signal.aborted) {
@@ -180,7 +180,7 @@ export class SpanExporter implements SpanSink {
   }
 }
 
-/** What becomes of spans; there without tracing too, so that dashboards find it. */
+/** Counts spans by result; registered without tracing too, so that dashboards find it. */
 export function spanCounter(registry: Registry): Counter<"result"> {
   const counter = new Counter({
     name: "protogate_trace_spans_total",

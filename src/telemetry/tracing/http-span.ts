@@ -10,7 +10,7 @@ export function httpClientSpan(parent: Span | undefined, method: string): Span |
   return span;
 }
 
-/** The backend has answered; its body may be still to come. */
+/** The backend has responded; its body may be still to come. */
 export function endHttpSpan(span: Span | undefined, status: number): void {
   if (span === undefined) return;
   span.set("http.response.status_code", status);

@@ -59,7 +59,7 @@ export function resourceBytes(attributes: SpanRecord["attributes"]): Uint8Array 
   return out.finish();
 }
 
-/** `ExportTraceServiceRequest` with these spans. @param scope the name and version of what made them */
+/** `ExportTraceServiceRequest` with these spans. @param scope the name and version of the instrumentation */
 export function exportRequest(
   resource: Uint8Array,
   [name, version]: readonly [name: string, version: string],

@@ -10,14 +10,14 @@ export interface SpanSink {
   add(span: Uint8Array): void;
 }
 
-/** What all spans of one trace have in common. */
+/** Common to all spans of one trace. */
 export interface TraceScope {
   readonly sink: SpanSink;
   readonly traceId: string;
   readonly tracestate: string | undefined;
 }
 
-/** Of one span. What comes beyond that is left out. */
+/** Of one span. Further attributes are left out. */
 const maxAttributes = 32;
 /** Characters of a name or a value. */
 const maxText = 1024;
@@ -67,14 +67,14 @@ export class Span {
     if (port !== undefined) this.set("server.port", Number(port));
   }
 
-  /** It ends as an error. @param type a word of a closed set; `error.type` */
+  /** It ends as an error. @param type a value of a closed set; `error.type` */
   fail(type: string, message?: string): void {
     this.#failed = true;
     this.#error = message === undefined ? undefined : cut(message);
     this.set("error.type", type);
   }
 
-  /** Once; what is set later is lost. */
+  /** Once; attributes set later are lost. */
   end(): void {
     if (this.#over) return;
     this.#over = true;
@@ -96,7 +96,7 @@ export class Span {
     );
   }
 
-  /** What carries the trace on, with this span as the parent (W3C Trace Context). */
+  /** The headers that continue the trace, with this span as the parent (W3C Trace Context). */
   headers(): [name: string, value: string][] {
     const { traceId, tracestate } = this.#scope;
     const parent: [string, string] = ["traceparent", `00-${traceId}-${this.#id}-01`];
@@ -104,7 +104,7 @@ export class Span {
   }
 }
 
-/** Does some work within a span, whether its result comes at once or later. What it throws is its error. */
+/** Does some work within a span, synchronous or not. A thrown error is the span's error. */
 export function traced<T>(span: Span, work: () => T): T {
   let result: T;
   try {
@@ -124,7 +124,7 @@ export function traced<T>(span: Span, work: () => T): T {
   return result;
 }
 
-/** A refusal of the gateway is no error of it; its reason says what it was. */
+/** A refusal of the gateway is no error of it; its reason is an attribute. */
 function endWith(span: Span, error: unknown): void {
   const failure = (error as { failure?: { reason?: unknown; httpStatus?: unknown } } | undefined)?.failure;
   if (typeof failure?.reason !== "string") span.fail(error instanceof Error ? error.name : "Error");

@@ -13,9 +13,9 @@ export interface TraceSource {
 export interface Sampling {
   /** The share of traces that begin here and are recorded. */
   readonly sample: number;
-  /** Whether a caller says if its trace is recorded; else it is recorded as others are. */
+  /** Whether a caller's decision to record its trace counts; else it is sampled as others are. */
   readonly parents: "follow" | "sample";
-  /** Traces of callers that are recorded in a second, at most, because the callers say so. */
+  /** Most traces in a second that are recorded because their callers have sampled them. */
   readonly max_parents: number;
 }
 
@@ -24,7 +24,7 @@ export class Tracer {
   readonly #sink: SpanExporter;
   readonly #sampling: Sampling;
   readonly #now: () => number;
-  /** How many more traces may be recorded because callers say so, and since when. */
+  /** How many more traces may be recorded by decision of callers, and since when. */
   #permits: number;
   #filledAt: number;
 
@@ -49,7 +49,7 @@ export class Tracer {
     return new Span(scope, parent.parentId, "request", SpanKind.Server);
   }
 
-  /** Sends what is recorded, and records nothing more. */
+  /** Sends the recorded spans, and records nothing more. */
   close(): Promise<void> {
     return this.#sink.close();
   }
@@ -61,7 +61,7 @@ export class Tracer {
     return new Span(scope, undefined, name, kind);
   }
 
-  /** @param asked whether the caller says so */
+  /** @param asked whether the caller has sampled the trace */
   #records(asked: boolean): boolean {
     const { parents, sample, max_parents: most } = this.#sampling;
     if (parents === "sample") return Math.random() < sample;

@@ -61,7 +61,7 @@ interface EndpointSetOptions {
   onRemoved(endpoint: Endpoint): void;
 }
 
-/** The endpoints of an upstream, kept in step with what its targets resolve to. */
+/** The endpoints of an upstream, kept in step with the addresses that its targets resolve to. */
 export class EndpointSet {
   readonly #options: EndpointSetOptions;
   readonly #sources: readonly Source[];

@@ -14,7 +14,7 @@ export interface EndpointAddress {
 
 /** A configured target: a name to be resolved, or the one address that it already is. */
 export type UpstreamTarget = {
-  /** What calls name as their authority: the target as configured, whatever it resolves to. */
+  /** The authority of calls: the target as configured, independent of its addresses. */
   readonly authority: string;
 } & (
   | { readonly kind: "name"; readonly host: string; readonly port: number }
@@ -56,7 +56,7 @@ function unknownForm(text: string): Error {
 
 /** Milliseconds between two resolutions of a name that resolves. */
 const intervalMs = 30_000;
-/** Milliseconds between two resolutions at least, whatever asks for them. */
+/** Least milliseconds between two resolutions, for all triggers. */
 const minIntervalMs = 2_000;
 /** A name that resolves to more addresses than this is cut. */
 const maxAddresses = 1_000;

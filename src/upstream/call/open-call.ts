@@ -19,7 +19,7 @@ import { Deadlines, type Expiring } from "./deadlines.js";
 import { type RefusalKind, Refusals } from "./refusals.js";
 import type { RetryPolicy } from "./retry.js";
 
-/** What a call needs of its channel. */
+/** The part of a channel that a call needs. */
 export interface CallHost {
   readonly protocol: RpcProtocol;
   readonly maxMessageSize: number;
@@ -29,7 +29,7 @@ export interface CallHost {
   readonly observer: UpstreamObserver | undefined;
   /** See `Balancer.pick`. */
   pick(avoid: readonly Endpoint[]): Endpoint | undefined;
-  /** What to wait for before `pick` can find anything; undefined where waiting does not help. */
+  /** Resolves when `pick` may find an endpoint; undefined where waiting does not help. */
   resolving(): Promise<unknown> | undefined;
   /** Why `pick` finds nothing. */
   unavailable(): string;
@@ -56,7 +56,7 @@ const deadlines = new Deadlines();
 
 const noEndpoints: Endpoint[] = [];
 
-/** Bytes of messages that a stream keeps after they were handed over, so that it can begin anew. */
+/** Bytes of sent messages that a stream keeps, so that it can begin again. */
 export const maxReplay = 64 * 1024;
 
 /**
@@ -87,7 +87,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     host.observer?.started(this.#countedAs);
   }
 
-  /** An attempt begins: sends what there is to send and reads. */
+  /** An attempt begins: sends the messages that are there and reads. */
   protected abstract startAttempt(stream: TransportStream): void;
   /** True while nothing would be lost if the call began anew: all that was sent of it is kept, and no response has come. */
   protected abstract restartable(): boolean;
@@ -149,7 +149,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     }, pause);
   }
 
-  /** Ends the call from our side, whatever it is doing. */
+  /** Ends the call from our side, in any state. */
   protected abort(status: CallStatus): void {
     if (this.#over) return;
     if (this.stream !== undefined) {
@@ -173,7 +173,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     this.deliver(status.origin === undefined ? status : this.#explained(status), trailers, seconds);
   }
 
-  /** A failure with what only the call knows of it. */
+  /** A failure with details that only the call knows. */
   #explained(status: CallStatus): CallStatus {
     const { code, message, origin } = status;
     if (origin === "size" || origin === "request size") return { ...status, limit: this.host.maxMessageSize };
@@ -202,7 +202,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     this.attemptEnded(this.#withReach(outcome));
   }
 
-  /** An outcome that tells whether the backend may have processed the call, where its connection failed. */
+  /** An outcome that states whether the backend may have processed the call, where its connection failed. */
   #withReach(outcome: StreamOutcome): StreamOutcome {
     const { progress, status } = outcome;
     if (status.origin !== "connect" || progress === "declined" || progress === "unsent") return outcome;
@@ -211,7 +211,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
     return { ...outcome, status: { ...status, origin: "refused", ...limit } };
   }
 
-  /** Sends again what the backend did not process; returns false where that must not or cannot be. */
+  /** Sends a call again that the backend did not process; returns false where that must not or cannot be. */
   #resend(progress: Exclude<AttemptProgress, "sent">): boolean {
     if (!this.restartable()) return false;
     if (progress === "refused" || progress === "goaway") {

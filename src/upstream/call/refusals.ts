@@ -1,6 +1,6 @@
 import { Backoff } from "../backoff.js";
 
-/** What one kind of refusal lets a call do: it is sent again at once the first time, then after growing pauses. */
+/** The limits of retries after one kind of refusal: the first is at once, the others after growing pauses. */
 interface RefusalLimits {
   readonly count: number;
   /** From the first refusal on. */
@@ -12,11 +12,11 @@ interface RefusalLimits {
 const limits = {
   /** The server takes the connection but not the call: it has too much to do. */
   refused: { count: 8, milliseconds: Number.POSITIVE_INFINITY, pauseMs: 50, maxPauseMs: 1000 },
-  /** The connection goes away, which says nothing against the next one. Pauses and time bound what a call costs. */
+  /** The connection goes away, which does not concern the next one. Pauses and time bound the cost of a call. */
   goaway: { count: Number.POSITIVE_INFINITY, milliseconds: 30_000, pauseMs: 5, maxPauseMs: 500 },
 } satisfies Record<string, RefusalLimits>;
 
-/** How a peer tells that it did not process a call; see `AttemptProgress`. */
+/** How a peer signals that it did not process a call; see `AttemptProgress`. */
 export type RefusalKind = keyof typeof limits;
 
 /** The refusals of one kind that a call has met. */

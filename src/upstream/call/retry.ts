@@ -28,8 +28,8 @@ export class RetryPolicy {
   }
 
   /**
-   * True where an attempt that ended so may be followed by another, the budget aside.
-   * `attempt` counts from 1. What our own side ended (deadline, caller, size) is never tried again.
+   * True where an attempt with that outcome may be followed by another, the budget aside.
+   * `attempt` counts from 1. Calls that our own side ended (deadline, caller, size) are never retried.
    */
   allows(attempt: number, { code, origin }: CallStatus): boolean {
     if (attempt >= this.#attempts || !this.#codes.has(code)) return false;
@@ -39,7 +39,7 @@ export class RetryPolicy {
   }
 }
 
-/** Milliseconds over which what happened counts less and less: after one window, 37 % of it. */
+/** Milliseconds over which past calls lose weight exponentially: after one window they count 37 %. */
 const windowMs = 10_000;
 /** Retries that a window always has, so that a quiet upstream gets any. */
 const minRetries = 3;
@@ -86,8 +86,8 @@ export class RetryBudget {
 }
 
 /**
- * What the upstream asks for in `grpc-retry-pushback-ms` (gRFC A6): milliseconds to wait, or `"never"`, which an
- * invalid value means too. Undefined where it asks for nothing.
+ * The value of `grpc-retry-pushback-ms` of the upstream (gRFC A6): milliseconds to wait, or `"never"`, also for an
+ * invalid value. Undefined where there is none.
  */
 export function pushback(trailers: Metadata): number | "never" | undefined {
   const text = metadataText(trailers, "grpc-retry-pushback-ms");

@@ -2,7 +2,7 @@ import type { CallStatus, Metadata, StreamCall, StreamHandle } from "../channel.
 import type { StreamOutcome, TransportStream } from "../transport.js";
 import { type CallHost, maxReplay, OpenCall, tooLarge } from "./open-call.js";
 
-/** Bytes that wait to be written before a sender is asked to wait. */
+/** Bytes waiting to be written from which on a sender has to wait. */
 const highWater = 64 * 1024;
 /** Bytes of an envelope before its message. */
 const messageHeadSize = 5;
@@ -24,13 +24,13 @@ class OpenStream extends OpenCall implements StreamHandle {
   #buffered = 0;
   /** The message being written. */
   #writing: Uint8Array | undefined;
-  /** All that was handed to the transport, to begin anew; undefined once that is too much, or response headers have come. */
+  /** Messages given to the transport, to begin again; undefined once too large, or after response headers. */
   #replay: Uint8Array[] | undefined = [];
   #replayBytes = 0;
   #endRequested = false;
   #drainWanted = false;
   #paused = false;
-  /** A message was asked for and has not come. */
+  /** A message was requested and has not come. */
   #reading = false;
   /** A message that came while paused. */
   #held: Uint8Array | undefined;
@@ -111,7 +111,7 @@ class OpenStream extends OpenCall implements StreamHandle {
   }
 
   protected startAttempt(stream: TransportStream): void {
-    // Even while paused: a transport may take in without limit what it was never asked for.
+    // Even while paused: a transport may buffer without limit what nobody reads.
     this.#reading = true;
     stream.read();
     this.#rewind();
@@ -134,7 +134,7 @@ class OpenStream extends OpenCall implements StreamHandle {
     this.#call.onEnd(status, trailers);
   }
 
-  /** Puts what an attempt before this one was given back to the front of the queue. */
+  /** Puts the messages sent in the attempt before back to the front of the queue. */
   #rewind(): void {
     if (this.#replay === undefined || this.#replay.length === 0) return;
     this.#queue.unshift(...this.#replay);

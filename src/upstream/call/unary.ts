@@ -36,7 +36,7 @@ class OpenUnary extends OpenCall {
     }
   }
 
-  /** A message that stays as it is needs no word of it in the head: not every backend reads gzip. */
+  /** A message that is not compressed needs no `grpc-encoding` in the head: not every backend reads gzip. */
   protected override get compressFrom(): number | undefined {
     const { compressFrom } = this.host;
     return compressFrom !== undefined && this.#call.request.length >= compressFrom ? compressFrom : undefined;

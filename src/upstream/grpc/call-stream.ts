@@ -17,7 +17,7 @@ import { writeMetadata } from "./metadata.js";
 import { writeEncoding, writePassed, writePreviousAttempts, writeTimeout } from "./request-head.js";
 import { ResponseStream } from "./response-stream.js";
 
-/** One call: an HTTP/2 stream, or what waits to become one. Adds the request to the response of ResponseStream. */
+/** One call: an HTTP/2 stream, or one that waits to be opened. Adds the request to the response of ResponseStream. */
 export class CallStream extends ResponseStream implements TransportStream {
   readonly #call: TransportCall;
   /** The part of the header block that depends on the path alone. */
@@ -108,7 +108,7 @@ export class CallStream extends ResponseStream implements TransportStream {
     connection.enlist(this);
   }
 
-  /** Returns false where the peer has said that the block is larger than it takes; the call fails then. */
+  /** Returns false where the block is larger than the limit of the peer; the call fails then. */
   override open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean {
     if (this.#headSize > peer.maxHeaderList) {
       this.state = StreamState.Closed;

@@ -155,7 +155,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
     stream.onData(bytes, from, to, end);
   }
 
-  /** What is still on its way when we reset a stream. */
+  /** Frames still on their way when we reset a stream. */
   protected onStray(): void {}
 
   protected onPeerSettings(first: boolean): void {

@@ -5,7 +5,7 @@ import { type AttemptProgress, protocolFailure, type StreamOutcome } from "../tr
 import { ownNames } from "./metadata.js";
 import { contentTypeFailure, isGrpcType } from "./stream-outcome.js";
 
-/** What was received of a response before its end. */
+/** The part of a response that was received before its end. */
 interface ReceivedHead {
   /** Initial metadata of a gRPC response came. */
   readonly headers: boolean;
@@ -71,7 +71,7 @@ function ended(
   return { status: { code, message, origin }, trailers: fromGrpcMetadata(metadata), progress: "sent" };
 }
 
-/** What the upstream sent, without the entries that concern only the transport. */
+/** The metadata of the upstream, without the entries that concern only the transport. */
 export function fromGrpcMetadata(metadata: GrpcMetadata): Metadata {
   const result: [string, string | Uint8Array][] = [];
   for (const [name, values] of Object.entries(metadata.toJSON())) {

@@ -45,7 +45,7 @@ function loadGrpcJs(): GrpcJs {
   if (loaded !== undefined) return loaded;
   keepSessionHandles();
   loaded = require("@grpc/grpc-js") as GrpcJs;
-  // It writes to stderr what a backend can provoke; failures reach the log as statuses. GRPC_VERBOSITY brings it back.
+  // It logs to stderr what backends provoke; failures reach the log as statuses. GRPC_VERBOSITY turns it on again.
   if (process.env.GRPC_VERBOSITY === undefined) loaded.setLogVerbosity(loaded.logVerbosity.NONE);
   return loaded;
 }
@@ -256,7 +256,7 @@ class GrpcJsCall implements TransportStream {
       this.#headers = true;
       this.#listener.onHeaders(fromGrpcMetadata(metadata));
     } else {
-      // The end of the call brings the HTTP status, which is more telling than the content type.
+      // The end of the call has the HTTP status, which is more specific than the content type.
       this.#foreignType = contentType === undefined ? "" : String(contentType);
     }
   }

@@ -38,7 +38,7 @@ export class Http2Transport
   readonly #secrets: Secrets | undefined;
   readonly #maxMessageSize: number;
   readonly #heads: RequestHeads;
-  /** Of calls whose callers say themselves what encodings they take. */
+  /** For calls whose callers set their encodings themselves. */
   readonly #bareHeads: RequestHeads;
   #keepalive: KeepaliveOptions | undefined;
 

@@ -40,7 +40,7 @@ export function writeMessagePart(
   out.length += to - at;
 }
 
-/** Bytes of a message that are made room for before any came: what a peer only announces costs no memory. */
+/** Bytes reserved for a message before any have come: a length that a peer only announces costs no memory. */
 const firstRoom = 64 * 1024;
 
 /** A message as it came. */
@@ -58,7 +58,7 @@ export function envelopeOf({ compressed, bytes }: QueuedMessage): Buffer {
   return envelope;
 }
 
-/** Joins length-prefixed messages from the DATA of a stream, and keeps them until they are asked for. */
+/** Joins length-prefixed messages from the DATA of a stream, and keeps them until they are read. */
 export class MessageQueue implements Undelivered {
   readonly #maxSize: number;
   readonly #messages: QueuedMessage[] = [];
@@ -66,7 +66,7 @@ export class MessageQueue implements Undelivered {
   #waiting = 0;
   readonly #head = Buffer.alloc(messageHeadSize);
   #headSize = 0;
-  /** What has come of the message whose head is whole; undefined before. */
+  /** The received part of the message whose head is complete; undefined before. */
   #message: Buffer | undefined;
   #size = 0;
   #received = 0;

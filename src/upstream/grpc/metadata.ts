@@ -68,7 +68,7 @@ const maxNames = 1024;
 /** Characters of a value that is kept. */
 const maxKeptValue = 128;
 
-/** What is known of a legal name of metadata. */
+/** The properties of a legal name of metadata. */
 interface MetadataName {
   readonly encoded: Buffer;
   readonly binary: boolean;
@@ -83,7 +83,7 @@ interface MetadataName {
  */
 const names = new Map<string, MetadataName>();
 
-/** @throws Error naming what HTTP/2 cannot carry or what is the transport's own */
+/** @throws Error naming the entry that HTTP/2 cannot carry or that is reserved for the transport */
 function metadataName(name: string): MetadataName {
   let known = names.get(name);
   if (known === undefined) {
@@ -141,7 +141,7 @@ export function writeMetadata(out: ByteWriter, metadata: Metadata): void {
   }
 }
 
-/** Without padding, as the specification asks (gRPC over HTTP/2, Binary-Header). */
+/** Without padding, as the specification requires (gRPC over HTTP/2, Binary-Header). */
 function base64(bytes: Uint8Array): string {
   return asBuffer(bytes).toString("base64").replace(/=+$/, "");
 }

@@ -20,7 +20,7 @@ const Static = {
   UserAgent: 58,
 } as const;
 
-/** What the requests of one endpoint have in common. */
+/** Common to the requests of one endpoint. */
 export interface RequestOrigin {
   readonly secure: boolean;
   readonly authority: string;
@@ -30,8 +30,8 @@ export interface RequestOrigin {
 }
 
 /**
- * Writes the header blocks of requests (gRPC over HTTP/2, Requests). What depends only on the path is written once. The
- * dynamic table is left alone: it would cost more here than it saves on the wire.
+ * Writes the header blocks of requests (gRPC over HTTP/2, Requests). Fields that depend only on the path are written
+ * once. The dynamic table is not used: it would cost more here than it saves on the wire.
  */
 export class RequestHeads {
   readonly #origin: RequestOrigin;
@@ -81,9 +81,9 @@ export class RequestHeads {
 }
 
 /**
- * Checks what a call wants to send beside the block of its path. Returns how large both are as
+ * Checks the metadata of a call beside the block of its path. Returns how large both are as
  * SETTINGS_MAX_HEADER_LIST_SIZE counts, nearly: every field of a block has at least its bytes, and 32 more.
- * @throws Error naming what HTTP/2 cannot carry, what is the transport's own, or that it is more than 64 KiB
+ * @throws Error naming the entry that HTTP/2 cannot carry or that is reserved, or stating that both exceed 64 KiB
  */
 export function checkHead(block: Buffer, metadata: Metadata): number {
   const size = block.length + fixedFields * 32 + checkMetadata(metadata);
@@ -103,7 +103,7 @@ export function writeEncoding(out: ByteWriter, encoding: string): void {
   writeString(out, encoding);
 }
 
-/** What a caller says of encodings. */
+/** Writes the encodings of a caller. */
 export function writePassed(out: ByteWriter, { encoding, accepted }: PassedEncodings): void {
   if (encoding !== undefined) writeEncoding(out, encoding);
   if (accepted === undefined) return;

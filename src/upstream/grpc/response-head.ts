@@ -3,7 +3,7 @@ import { fieldType, HeaderField, isLegalName, isLegalValue } from "../../h2/hpac
 import { type Metadata, noMetadata } from "../channel.js";
 import { maxHeaderList, ownNames } from "./metadata.js";
 
-/** What a header field of a response is to a gRPC client. */
+/** The meaning of a header field of a response for a gRPC client. */
 const FieldKind = {
   Metadata: 0,
   /** Concerns only the transport, and nothing that we look at. */
@@ -36,7 +36,7 @@ function kindOf(name: string, value: string): FieldKind {
   return isLegalValue(value) ? kind : FieldKind.Malformed;
 }
 
-/** One field of a response, with what a gRPC client makes of it. */
+/** One field of a response, with its meaning for a gRPC client. */
 export class ResponseField extends HeaderField {
   readonly kind: FieldKind;
   #entries: Metadata | undefined;
@@ -60,7 +60,7 @@ export const responseFields = fieldType((name, value) => new ResponseField(name,
 
 /** One header block of a response: initial metadata or trailers. */
 export class ResponseHead implements FieldSink<ResponseField> {
-  /** What is wrong with it (RFC 9113 §8.1.1); undefined where nothing is. */
+  /** Describes the error (RFC 9113 §8.1.1); undefined where there is none. */
   malformed: string | undefined;
   tooLarge = false;
   /** 0: without. */
@@ -70,7 +70,7 @@ export class ResponseHead implements FieldSink<ResponseField> {
   grpcMessage: string | undefined;
   grpcEncoding: string | undefined;
   grpcAcceptEncoding: string | undefined;
-  /** What is not the transport's own. */
+  /** The entries that are not the transport's own. */
   metadata: Metadata = noMetadata;
   #entries: Metadata[number][] | undefined;
   #size = 0;
@@ -97,7 +97,7 @@ export class ResponseHead implements FieldSink<ResponseField> {
     return this.httpStatus >= 100 && this.httpStatus < 200;
   }
 
-  /** Makes metadata of what it says of encodings. */
+  /** Keeps the fields about encodings as metadata. */
   keepEncodings(): void {
     const { grpcEncoding, grpcAcceptEncoding } = this;
     if (grpcEncoding !== undefined) this.#add([["grpc-encoding", grpcEncoding]]);

@@ -12,7 +12,7 @@ export const streamWindow = 256 * 1024;
 
 /**
  * The response of one call, from its header block to its end: the receiving half of an HTTP/2 stream. Messages reach the
- * listener as it asks for them; the end reaches it after them.
+ * listener as it requests them; the end reaches it after them.
  */
 export abstract class ResponseStream extends Http2Stream {
   protected readonly listener: TransportListener;
@@ -22,11 +22,11 @@ export abstract class ResponseStream extends Http2Stream {
   #headersReceived = false;
   #httpStatus = 0;
   #encoding: string | undefined;
-  /** The listener has asked for a message. */
+  /** The listener has requested a message. */
   #wanted = false;
-  /** Messages that came before they were asked for, or in pieces. */
+  /** Messages that came before they were requested, or in pieces. */
   #queue: MessageQueue | undefined;
-  /** A message is being handed over: the listener may ask for the next meanwhile. */
+  /** A message is being delivered: the listener may request the next meanwhile. */
   #delivering = false;
   /** A message is being decompressed. */
   #inflating = false;
@@ -96,7 +96,7 @@ export abstract class ResponseStream extends Http2Stream {
     if (end) {
       this.#finish(outcomeOf(head, httpStatus));
     } else if (!isGrpcType(contentType)) {
-      // What follows is a page for people.
+      // The body is an error page for people.
       this.#abort(
         httpStatus === 200 ? contentTypeFailure(contentType ?? "") : httpFailure(httpStatus),
         ErrorCode.Cancel,
@@ -181,7 +181,7 @@ export abstract class ResponseStream extends Http2Stream {
 
   /** The peer has ended the stream. */
   #finish(outcome: StreamOutcome): void {
-    // What we have not sent is not needed any more (RFC 9113 §8.1).
+    // The rest of the request is not needed any more (RFC 9113 §8.1).
     this.leave(this.sending ? ErrorCode.NoError : undefined);
     const cut = outcome.status.code === Code.OK && this.#queue !== undefined && this.#queue.partial > 0;
     this.settle(cut ? protocolFailure("the response ends within a message") : outcome);
@@ -198,7 +198,7 @@ export abstract class ResponseStream extends Http2Stream {
     }
   }
 
-  /** Hands over messages while they are asked for. */
+  /** Delivers messages while they are requested. */
   #deliver(queue: MessageQueue): void {
     if (this.#delivering) return;
     this.#delivering = true;

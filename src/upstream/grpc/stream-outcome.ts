@@ -74,7 +74,7 @@ export function resetFailure(code: number, refused: AttemptProgress): StreamOutc
   }
 }
 
-/** `grpc-message` (gRPC over HTTP/2, Percent-Encoded): what is not encoded as it should be stays as it is. */
+/** `grpc-message` (gRPC over HTTP/2, Percent-Encoded): invalid escapes are left as they are. */
 export function percentDecode(text: string): string {
   if (!text.includes("%")) return text;
   const bytes = Buffer.alloc(text.length);

@@ -21,7 +21,7 @@ export interface BackendRequest {
   readonly body: Readable | undefined;
   /** Aborted when the response is not needed any more. */
   readonly signal: AbortSignal;
-  /** Told the origin that it is sent to, such as `http://10.0.0.9:8080`, before it is. */
+  /** Called with the origin of the backend, such as `http://10.0.0.9:8080`, before the request is sent. */
   goesTo(origin: string): void;
 }
 
@@ -50,8 +50,8 @@ export interface BackendClientOptions {
 type Callback = (error: Error | null, response?: Omit<Dispatcher.ResponseData, "body">) => void;
 
 /**
- * The HTTP client of one prefix, in the place where `@fastify/reply-from` expects that of undici. What `prepare` was
- * given goes out as it is: reply-from would normalize the path.
+ * The HTTP client of one prefix, which `@fastify/reply-from` uses instead of undici's. The request given to `prepare`
+ * is sent unchanged: reply-from would normalize the path.
  */
 export class BackendClient {
   readonly #agent: Agent;
@@ -75,7 +75,7 @@ export class BackendClient {
     });
   }
 
-  /** Says what `request` is to send; it is called within the same turn of the event loop. */
+  /** Sets the request that `request` sends; it is called within the same turn of the event loop. */
   prepare(request: BackendRequest): void {
     this.#next = request;
   }
@@ -104,7 +104,7 @@ export class BackendClient {
     });
   }
 
-  /** Ends what is under way. */
+  /** Ends all requests under way. */
   close(): Promise<void> {
     return this.#agent.destroy();
   }
@@ -145,7 +145,7 @@ function finishParser(socket: Socket): void {
   if (!parser?.paused) return;
   // A connection that was reset has no good end.
   if (!socket.destroyed) {
-    // What has come is kept by the body, whose reader is behind.
+    // The received bytes are kept by the body, whose reader is behind.
     parser.resume();
     while (parser.paused && socket.readableLength > 0) parser.resume();
     if (parser.paused) parser.llhttp.llhttp_resume(parser.ptr);
@@ -168,7 +168,7 @@ function takeResponse(
     callback(null, response);
     return;
   }
-  // A length that speaks of a body which is not there must not fail the response.
+  // A content-length without a body must not fail the response.
   body.on("error", () => undefined);
   body.dump().catch(() => undefined);
   if (method !== "HEAD" && statusCode !== 304) delete headers["content-length"];
@@ -180,7 +180,7 @@ export function isFinalStatus(status: number): boolean {
   return status >= 200 && status <= 599;
 }
 
-/** Whether a response has no content, whatever its headers say (RFC 9110 §6.4.1, §15.3.6). */
+/** Whether a response has no content, with any headers (RFC 9110 §6.4.1, §15.3.6). */
 export function hasNoContent(method: string, status: number): boolean {
   return method === "HEAD" || status === 204 || status === 205 || status === 304;
 }

@@ -19,7 +19,7 @@ import { askUpgrade, joinSockets, type UpgradeResponse } from "./upgrade.js";
 export interface ForwardedPrefix extends BackendClientOptions {
   /** `/legacy`, without `/` at its end. */
   readonly prefix: string;
-  /** What stands in place of the prefix; undefined: the prefix stays. */
+  /** Replaces the prefix; undefined: the prefix stays. */
   readonly rewrite: string | undefined;
   /** Where the next request goes, such as `http://10.0.0.9:8080`. */
   next(): string;
@@ -29,9 +29,9 @@ export interface ForwardedPrefix extends BackendClientOptions {
 export interface Forwarder {
   /** Path and query for the backend. @throws GatewayError MALFORMED_PATH */
   target(path: string, query: string): string;
-  /** Rejects with a GatewayError UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT or UPSTREAM_PROTOCOL, or what the body failed of. */
+  /** Rejects with a GatewayError UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT, UPSTREAM_PROTOCOL, or the body's error. */
   send(request: BackendRequest): Promise<BackendResponse>;
-  /** Asks for a WebSocket. Rejects like `send`. */
+  /** Requests a WebSocket. Rejects like `send`. */
   upgrade(request: BackendRequest): Promise<UpgradeResponse>;
   /** Joins a client and its backend once both have agreed on a WebSocket. */
   join(client: Duplex, backend: Socket): void;
@@ -42,7 +42,7 @@ export interface Forwarders {
   of(prefix: string): Forwarder;
   /** Resolves once no WebSocket is open. */
   quiet(): Promise<void>;
-  /** Ends what is under way. */
+  /** Ends all requests under way. */
   close(): Promise<void>;
 }
 
@@ -102,7 +102,7 @@ function createApp(): FastifyInstance {
     logger: false,
     forceCloseConnections: true,
   }) as unknown as FastifyInstance;
-  // Bodies are streamed whatever they are, so that Fastify is not to look at their types.
+  // Bodies of all types are streamed, so that Fastify must not parse them.
   for (const method of forwardedMethods)
     app.addHttpMethod(method, { hasBody: false, overrideExisting: true } as { hasBody: boolean });
   app.setErrorHandler((error, { raw }, reply) => {
@@ -112,7 +112,7 @@ function createApp(): FastifyInstance {
   return app;
 }
 
-/** What Node.js can read, but what no backend is asked: a tunnel, and to say what it was asked. */
+/** The methods of Node.js without those never forwarded: CONNECT (a tunnel) and TRACE (an echo of the request). */
 const forwardedMethods = METHODS.filter(method => method !== "CONNECT" && method !== "TRACE");
 
 /** As much of a request of Node.js as Fastify and the proxy look at. */
@@ -134,7 +134,7 @@ class ForwardedMessage {
   }
 }
 
-/** What `@fastify/reply-from` has of a response, whatever its types say. */
+/** A response as `@fastify/reply-from` really passes it, unlike its types. */
 interface ProxiedResponse {
   readonly statusCode: number;
   readonly stream: BackendResponse["body"];
@@ -178,7 +178,7 @@ function proxyOptions(
         // Fastify need not keep any.
         return {};
       },
-      // What a backend refuses it refuses to the client.
+      // A refusal of the backend goes to the client.
       retryDelay: () => null,
       onResponse: ({ raw }, reply, response) => {
         reply.hijack();

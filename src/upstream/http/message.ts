@@ -2,14 +2,14 @@ import type { IncomingHttpHeaders } from "node:http";
 import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 
-/** What replaces or joins a request's own headers; `undefined` takes one away. */
+/** Headers that replace a request's own or are added; `undefined` removes one. */
 export type ForwardedHeaders = Readonly<Record<string, string | undefined>>;
 
-/** Without what belongs to the connection that the headers came over, and what their `connection` names. */
+/** Without the hop-by-hop headers: those of the connection, and those that `connection` names. */
 export function endToEnd<Headers extends IncomingHttpHeaders>(headers: Headers): Headers {
-  // Several lines come as several values, whatever the type says.
+  // Several lines come as several values, unlike the type.
   const named = connectionOptions(String(headers.connection ?? ""));
-  // Says where the body ends.
+  // It frames the body.
   named.delete("content-length");
   const kept: IncomingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
@@ -31,7 +31,7 @@ export function backendHeaders(
   for (const [name, value] of Object.entries(endToEnd(client))) {
     // Some backends take `_` in a name for `-`.
     const canonical = name.replaceAll("_", "-");
-    // The gateway answers `expect` itself.
+    // The gateway handles `expect` itself.
     if (canonical === "expect" || Object.hasOwn(own, canonical) || ownHeader(canonical)) continue;
     all[name] = value;
   }
@@ -41,7 +41,7 @@ export function backendHeaders(
 
 /**
  * The headers of a backend's response that the client gets. A `location` on the backend becomes one below the prefix.
- * @param rewrite what the backend sees in place of the prefix
+ * @param rewrite the replacement of the prefix at the backend
  */
 export function clientHeaders(
   headers: IncomingHttpHeaders,
@@ -61,9 +61,9 @@ export function clientHeaders(
  * Path and query as the backend sees them: the segments of the prefix replaced, everything else byte for byte, so that
  * policies and the backend judge the same path.
  * @param prefix without `/` at its end
- * @param rewrite what stands in place of the prefix
- * @throws GatewayError MALFORMED_PATH for what a backend may read as another path: control characters, dot segments, a
- *   backslash or a fragment
+ * @param rewrite the replacement of the prefix
+ * @throws GatewayError MALFORMED_PATH for a path that a backend may read as another one: control characters, dot
+ *   segments, a backslash or a fragment
  */
 export function backendTarget(path: string, query: string, prefix: string, rewrite: string): string {
   if (controls.test(path)) throw malformed("the path has an encoded control character");

@@ -14,7 +14,7 @@ import {
 } from "./client.js";
 import { backendFailure, endToEnd } from "./message.js";
 
-/** What a backend that was asked for a WebSocket has sent. */
+/** The response of a backend to a request for a WebSocket. */
 export type UpgradeResponse =
   | {
       readonly kind: "switched";
@@ -26,12 +26,12 @@ export type UpgradeResponse =
   | ({ readonly kind: "refused" } & BackendResponse);
 
 export interface UpgradeOptions {
-  /** Milliseconds for the backend to answer. */
+  /** Milliseconds for the backend to respond. */
   readonly timeoutMs: number;
   readonly tls: BackendTls | undefined;
 }
 
-/** Asks a backend for a WebSocket. Rejects with a GatewayError, or with the reason of the signal. */
+/** Requests a WebSocket of a backend. Rejects with a GatewayError, or with the reason of the signal. */
 export function askUpgrade(
   request: BackendRequest,
   origin: string,
@@ -90,7 +90,7 @@ function open(request: BackendRequest, origin: string, tls: BackendTls | undefin
   const offered = headers["sec-websocket-protocol"];
   const token = bearerToken(offered);
   if (token !== undefined) {
-    // A token among the subprotocols goes on as what it stands for.
+    // A token among the subprotocols is forwarded as the header that it replaces.
     headers.authorization ??= `Bearer ${token}`;
     const others = withoutToken(offered);
     if (others.length > 0) headers["sec-websocket-protocol"] = others.join(", ");
@@ -126,7 +126,7 @@ export function joinSockets(client: Duplex, backend: Socket, closeGraceMs: numbe
     const to = from === backend ? (client as Socket) : backend;
     from.setTimeout(0);
     from.setNoDelay(true);
-    // A peer that has vanished says nothing.
+    // A peer that has vanished sends nothing.
     from.setKeepAlive(true, keepAliveMs);
     const ended = (): void => {
       for (const socket of sides) socket.setTimeout(closeGraceMs, () => socket.destroy());
@@ -135,14 +135,14 @@ export function joinSockets(client: Duplex, backend: Socket, closeGraceMs: numbe
     from.on("error", () => from.destroy());
     from.once("close", () => {
       ended();
-      // What it has sent still goes out.
+      // Bytes that were received are still sent.
       to.destroySoon();
     });
     from.pipe(to);
   }
 }
 
-/** Without a word from a peer for so long it is asked whether it is there. */
+/** Milliseconds of silence after which TCP probes whether a peer is still there. */
 const keepAliveMs = 30_000;
 
 function timedOut(): Error {

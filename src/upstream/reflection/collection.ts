@@ -13,7 +13,7 @@ export interface ReflectedDescriptors {
   readonly services: readonly string[];
 }
 
-/** Options that custom annotations extend: the files that declare those are found only by asking for them. */
+/** Options that custom annotations extend: files that declare those are found only by requesting their extensions. */
 const extendedTypes = ["google.protobuf.MethodOptions", "google.protobuf.ServiceOptions"];
 
 /** Most that an upstream may reflect. */
@@ -29,7 +29,7 @@ const wholeUpstream: ReflectionLimits = { files: 10_000, bytes: 64 * 1024 * 1024
 export class ReflectionCollection {
   readonly #session: ReflectionSession;
   readonly #files = new Map<string, Uint8Array>();
-  /** Names of files that were asked for, found or not. */
+  /** Names of files that were requested, found or not. */
   readonly #asked = new Set<string>();
   readonly #imported = new Set<string>();
   readonly #limits: ReflectionLimits;
@@ -93,8 +93,8 @@ export class ReflectionCollection {
   }
 
   /**
-   * Asks by symbol for what files use and no file has brought: some servers know a file by another name than those that
-   * import it.
+   * Requests by symbol the types that files use and no received file declares: some servers know a file by another name
+   * than the files that import it.
    */
   async #missingTypes(): Promise<void> {
     const asked = new Set<string>();
@@ -137,7 +137,7 @@ function* undefinedTypes(files: readonly Uint8Array[]): Steps<string[]> {
   const defined = new Set<string>();
   const used = new Set<string>();
   const use = (name = "") => {
-    // Relative names cannot be asked for.
+    // Relative names cannot be requested.
     if (name.startsWith(".")) used.add(name.slice(1));
   };
   const useAll = (fields: readonly FieldProto[]) => {

@@ -17,16 +17,16 @@ export interface FetchOptions {
 }
 
 /**
- * Asks an upstream for its descriptors by gRPC server reflection. A file that the upstream cannot give is left out:
- * common ones are bundled, and the loader names what is missing.
- * @throws Error with what went wrong: not reachable, no reflection, no response in time, more than 10,000 files or 64 MiB
+ * Fetches the descriptors of an upstream by gRPC server reflection. A file that the upstream cannot give is left out:
+ * common ones are bundled, and the loader names missing ones.
+ * @throws Error with the cause: not reachable, no reflection, no response in time, more than 10,000 files or 64 MiB
  */
 export function fetchDescriptors(channel: Channel, options: FetchOptions): Promise<ReflectedDescriptors> {
   return overReflection(channel, options, session => new ReflectionCollection(session).collect());
 }
 
 /**
- * Asks an upstream for the files that define these symbols and what they import, as serialized FileDescriptorProtos.
+ * Fetches from an upstream the files that define these symbols and their imports, as serialized FileDescriptorProtos.
  * @throws Error as `fetchDescriptors` does, with the limits given; its cause is a ReflectionEnded where another attempt
  * may succeed
  */
@@ -82,7 +82,7 @@ const defaultTimeoutMs = 30_000;
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
 
-/** Fetches descriptors until it succeeds, then again at every refresh. Returns what stops it; timers end with it. */
+/** Fetches descriptors until it succeeds, then again at every refresh. Returns a function that stops it. */
 export function watchDescriptors(channel: Channel, watch: DescriptorWatch): () => void {
   const { refresh, timeout = defaultTimeoutMs } = watch;
   const backoff = new Backoff(firstPauseMs, maxPauseMs);

@@ -91,7 +91,7 @@ export class ReflectionSession {
   }
 }
 
-/** What is asked in one ServerReflectionRequest (grpc/reflection/v1/reflection.proto; v1alpha is the same on the wire). */
+/** Content of one ServerReflectionRequest (grpc/reflection/v1/reflection.proto; v1alpha is the same on the wire). */
 export type ReflectionRequest =
   | { readonly kind: "services" }
   | { readonly kind: "symbol"; readonly symbol: string }

@@ -22,7 +22,7 @@ export interface CallConnection {
   forget(call: TrpcCall): void;
 }
 
-/** What the header of a response says of its body. */
+/** The parts of a response's body by its header. */
 export interface ResponseParts {
   readonly ret: number;
   readonly funcRet: number;
@@ -143,7 +143,7 @@ export class TrpcCall implements TransportStream, PooledCall {
     this.#listener.onEnd(outcome);
   }
 
-  /** The response is an error, or one that says nothing. */
+  /** The response is an error, or an invalid one. */
   refuse({ ret, funcRet, errorMessage }: ResponseParts, metadata: Metadata): void {
     if (this.closed) return;
     if (metadata.length > 0) this.#listener.onHeaders(metadata);

@@ -27,17 +27,17 @@ export const TrpcSchema = mapping(
 
 export type TrpcConfig = Loaded<typeof TrpcSchema>;
 
-/** What calls to tRPC servers say beside the message. */
+/** Settings of calls to tRPC servers beside the message. */
 export interface TrpcOptions {
   /** The name of the gateway. */
   readonly caller?: string;
-  /** The name of the service that is called, in place of that of the RPC service. */
+  /** The name of the called service, instead of that of the RPC service. */
   readonly callee?: string;
   /** Paths of methods (`/package.Service/Method`) that are called without waiting for a response. */
   readonly oneWay?: readonly string[];
 }
 
-/** What an upstream may say that means nothing to tRPC. */
+/** Sections of an upstream that have no meaning in tRPC. */
 interface UpstreamSections {
   readonly transport?: string | undefined;
   readonly health?: unknown;

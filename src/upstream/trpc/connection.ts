@@ -25,7 +25,7 @@ const gzip = 1;
 
 export interface ConnectionSettings {
   readonly maxMessageSize: number;
-  /** Milliseconds of silence after which the operating system asks whether the peer is there. */
+  /** Milliseconds of silence after which the operating system probes the peer. */
   readonly keepaliveMs: number;
   /** Milliseconds of silence while calls wait, after which a call that ends without response takes the connection with it. */
   readonly maxSilenceMs: number;
@@ -115,8 +115,8 @@ export class TrpcConnection implements PooledConnection<TrpcCall>, CallConnectio
       timeoutShare * (call.timeout ?? Number.POSITIVE_INFINITY),
     );
     const silent = this.#silentSince;
-    // The peer may be gone without a word, or deaf on this connection, as tRPC-Go 1.0 is after a panic; others that
-    // wait may still be lucky.
+    // The peer may be gone without notice, or not read this connection any more, as tRPC-Go 1.0 after a panic; other
+    // calls that wait may still get their responses.
     if (call.id !== 0 && silent !== undefined && performance.now() - silent >= maxSilenceMs)
       this.#stopTaking();
     this.#callEnded();
@@ -216,7 +216,7 @@ export class TrpcConnection implements PooledConnection<TrpcCall>, CallConnectio
     return -1;
   }
 
-  /** Whose response it is cannot be told: neither call gets it. */
+  /** The response cannot be assigned to a call: neither call gets it. */
   #disagree(call: TrpcCall | undefined, id: number, headerId: number): -1 {
     const outcome = protocolFailure(`a response has id ${id} in its frame and ${headerId} in its header`);
     this.#refuse(this.#sender.find(headerId), outcome);
@@ -277,7 +277,7 @@ export class TrpcConnection implements PooledConnection<TrpcCall>, CallConnectio
   }
 }
 
-/** What is wrong with a response whose header says that it is a success. `body`: bytes, negative where the attachment is longer than what is there. */
+/** The error in a response whose header declares success. `body`: bytes, negative where the attachment exceeds it. */
 function faultOf(
   body: number,
   contentType: number,

@@ -17,7 +17,7 @@ const magic = 0x0930;
 const unaryFrame = 0;
 const streamFrame = 1;
 
-/** Bytes of a body that are made room for before any came: what a peer only announces costs no memory. */
+/** Bytes reserved for a body before any have come: a length that a peer only announces costs no memory. */
 const firstRoom = 64 * 1024;
 
 /** Writes the head of a unary frame at `at`. `total`: bytes of the whole frame; `header`: bytes of its header. */
@@ -60,7 +60,7 @@ export interface TrpcSink {
   onOversized(id: number, total: number): void;
 }
 
-/** Takes frames apart, wherever the pieces in which they come are cut. Holds at most one header and what has come of one body. */
+/** Splits a byte stream into frames, with chunks of any size. Holds at most one header and the start of one body. */
 export class TrpcReader {
   readonly #sink: TrpcSink;
   readonly #maxTotal: number;

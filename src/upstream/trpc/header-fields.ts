@@ -8,8 +8,8 @@ export interface Fields {
 }
 
 /**
- * Reads the headers of frames where they stand in a buffer, without making an object for any of them: there are two
- * for each call. What is rare or large is read by `WireReader`.
+ * Reads the headers of frames directly in a buffer, without making an object for any of them: there are two
+ * for each call. Rare or large fields are read by `WireReader`.
  */
 export class HeaderFields {
   #bytes: Buffer = Buffer.alloc(0);

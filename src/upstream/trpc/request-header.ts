@@ -28,7 +28,7 @@ const maxPaths = 4096;
 /** Bytes of a header that is kept. */
 const maxBlock = 1024;
 
-/** What the requests of one upstream have in common. */
+/** Common to the requests of one upstream. */
 export interface RequestNames {
   readonly caller: string;
   /** Undefined: the name of the service. */
@@ -43,7 +43,7 @@ export interface RequestBlock {
   readonly oneWay: boolean;
 }
 
-/** Writes the headers of requests. What depends only on the path is written once. */
+/** Writes the headers of requests. Fields that depend only on the path are written once. */
 export class RequestHeaders {
   readonly #names: RequestNames;
   readonly #blocks = new Map<string, RequestBlock>();
@@ -93,7 +93,7 @@ export function checkHeader(block: RequestBlock, metadata: Metadata): void {
     throw new Error(`metadata of ${size} bytes cannot be sent, at most ${maxHeaderSize} are allowed`);
 }
 
-/** What the header of a request is made of. */
+/** The values of the header of a request. */
 export interface RequestParts {
   readonly block: RequestBlock;
   /** Milliseconds; undefined: none. */

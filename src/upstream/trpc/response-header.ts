@@ -44,7 +44,7 @@ export class ResponseHeader implements Fields {
     return wellFormed;
   }
 
-  /** The `trans_info` of the header that was read last, while its bytes are there; without what was sent as `sent`. */
+  /** The `trans_info` of the header that was read last, while its bytes are valid; without the entries of `sent`. */
   metadata(sent: Metadata): Metadata {
     return readTransInfo(this.#bytes!, this.#transInfo, sent);
   }

@@ -146,9 +146,10 @@ const entry = new Entry();
 const entryFields = new HeaderFields();
 
 /**
- * The metadata in entries of `trans_info`, whose places in `bytes` are `places`: from, to, and so on. What cannot be metadata (no
- * legal name, a text that is not printable ASCII), what belongs to the framework and what the server only gives back
- * of `sent` is left out: tRPC-Go returns every entry of the request, and these are not for the caller.
+ * The metadata in entries of `trans_info`, whose positions in `bytes` are `places`: from, to, and so on. Left out are
+ * entries that cannot be metadata (no legal name, a text that is not printable ASCII), those of the framework, and
+ * those of `sent` that the server only returns: tRPC-Go returns every entry of the request, and these are not for the
+ * caller.
  */
 export function readTransInfo(bytes: Buffer, places: readonly number[], sent: Metadata): Metadata {
   let metadata: [name: string, value: string | Uint8Array][] | undefined;

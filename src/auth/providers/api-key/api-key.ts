@@ -43,7 +43,7 @@ export const apiKey = {
   create: createApiKeyProvider,
 } as const satisfies ProviderType<ApiKeyConfig>;
 
-/** What a file says. */
+/** The content of a file. */
 interface Keys {
   readonly keys: ReadonlyMap<string, Identity>;
   readonly metadataNames: ReadonlySet<string>;
@@ -52,8 +52,8 @@ interface Keys {
 /**
  * Keys from a file that is read again when it changes; with errors in it, the previous keys are kept.
  *
- * A key is looked up by its SHA-256. How long that takes can tell about the hash of a guess at most, which the one who
- * guesses knows anyway, and nothing about other keys: without a preimage, no guess comes nearer to a stored hash.
+ * A key is looked up by its SHA-256. The time that takes reveals at most the hash of a guess, which the attacker
+ * knows anyway, and nothing about other keys: without a preimage, no guess comes nearer to a stored hash.
  * @throws LoadError with every problem of the file
  */
 function createApiKeyProvider(
@@ -97,7 +97,7 @@ function createApiKeyProvider(
       if (!isCredential(key)) refuse("the key contains invalid characters");
       const identity = file.content.keys.get(tokenHash(key));
       if (identity === undefined) {
-        // Whoever was given a key that the file of now should have is not to throw it away.
+        // A client must not discard a new key because the current file is malformed.
         if (file.problem !== undefined)
           throw new CredentialRefusal("unavailable", "the file of keys has errors");
         refuse("the key is not in the file");

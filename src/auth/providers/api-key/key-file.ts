@@ -50,8 +50,8 @@ export interface ApiKeyFile {
 }
 
 /**
- * Reads a file of keys. Never throws for what is in it.
- * @param passed request headers that services pass on, and where they say so
+ * Reads a file of keys. Never throws for any content of it.
+ * @param passed request headers that services pass on, with the paths that configure it
  */
 export function readApiKeys(file: string, provider: string, passed: ReadonlyMap<string, string>): ApiKeyFile {
   const source = Source.read(file, "the file of keys");

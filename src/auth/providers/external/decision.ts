@@ -10,7 +10,7 @@ import type { Identity } from "../../identity.js";
 import { AccessDenial, CredentialRefusal, type Provider, type SecurityScheme } from "../../provider.js";
 import { claimsToMetadata } from "../fields.js";
 
-/** What services that decide about requests have in common. */
+/** Common to services that decide on requests. */
 export const decisionFields = {
   headers: listOf(text("header", { description: "A header name, in any case." }), {
     description: "Request headers that the service sees.",
@@ -32,7 +32,7 @@ export const decisionFields = {
 const DecisionSchema = mapping(decisionFields, "");
 export type DecisionConfig = Loaded<typeof DecisionSchema>;
 
-/** What a service has decided about a request. Names of headers are in lower case. */
+/** The decision of a service on a request. Names of headers are in lower case. */
 export type AccessDecision =
   | { readonly allowed: true; readonly headers: ReadonlyMap<string, string> }
   | {
@@ -55,7 +55,7 @@ const notClaims: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A provider that lets a service decide about each request. Its response is reused for no other request. Whatever is not
+ * A provider that has a service decide on each request. Its response is reused for no other request. Any response but
  * a clear decision refuses the request with 503.
  */
 export function externalProvider(
@@ -89,7 +89,7 @@ export function externalProvider(
   return { name, scheme: "Bearer", counters: metrics.provider(name), identify, close };
 }
 
-/** How callers show what the service looks at, as far as the configuration tells. */
+/** The credentials that the service reads, as far as the configuration shows. */
 export function describeDecision({ headers }: DecisionConfig): readonly SecurityScheme[] {
   const description = "A service decides about the request.";
   return headers
@@ -116,7 +116,7 @@ function claimsOf(headers: ReadonlyMap<string, string>): [string, string][] {
 
 const denied = "the authorization service does not allow the request";
 
-/** 401 and 429 stay what they are; a redirect to a login page is 401, any other status 403. */
+/** 401 and 429 are kept; a redirect to a login page is 401, any other status 403. */
 function denial(status: number, headers: ReadonlyMap<string, string>): AccessDenial {
   return new AccessDenial(`${denied}: it responds with ${status}`, failureOf(status, headers));
 }

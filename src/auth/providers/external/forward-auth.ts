@@ -51,7 +51,7 @@ function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }:
   return externalProvider(name, config, metrics, decide, () => requests.close());
 }
 
-/** By which proxies tell such services of a request. */
+/** The headers in which proxies describe a request to such services. */
 function forwardedHeaders(caller: Caller): readonly (readonly [name: string, value: string])[] {
   return [
     ["x-forwarded-method", caller.method],

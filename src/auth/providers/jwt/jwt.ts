@@ -215,8 +215,8 @@ function problemOf(read: () => unknown): string | undefined {
   }
 }
 /**
- * JSON Web Tokens by `jose`. Only the algorithms of the configuration are taken, and keys only from where it says:
- * `jwk`, `jku`, `x5c` and `x5u` in a token mean nothing. Refused tokens are not remembered, since a client that sends
+ * JSON Web Tokens by `jose`. Only the algorithms and the key sources of the configuration are used:
+ * `jwk`, `jku`, `x5c` and `x5u` in a token are ignored. Refused tokens are not remembered, since a client that sends
  * one can send another.
  * @throws Error where the keys are in a file that cannot be used
  */

@@ -5,7 +5,7 @@ import { CredentialRefusal } from "../../provider.js";
 import { fetchText, issuerTimeoutMs, parsedJson } from "../issuer.js";
 
 export interface RemoteKeySetOptions {
-  /** The URL of the set; asked for before each fetch. While it cannot be told the last one counts. */
+  /** The URL of the set; called before each fetch. If it fails, the last one counts. */
   locate(signal: AbortSignal): string | Promise<string>;
   /** Milliseconds between two periodic fetches. */
   readonly refresh: number;
@@ -135,14 +135,14 @@ type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
 
 /** The keys of an issuer. */
 export interface TokenKeys {
-  /** Grows when a key is no longer trusted: what was verified before must be verified again. */
+  /** Grows when a key is no longer trusted: tokens verified before must be verified again. */
   readonly version: number;
   /** The keys that may have signed the token, the likeliest first. @throws CredentialRefusal, JOSEError */
   candidates(...token: Parameters<JWTVerifyGetKey>): Promise<readonly Key[]>;
   close(): void;
 }
 
-/** Signatures that are tried for a token that does not say which of several keys has signed it. */
+/** Most signatures that are tried for a token that does not name one of several keys. */
 const maxCandidates = 8;
 
 /** One key that never changes. */
@@ -152,8 +152,9 @@ export function fixedKey(key: Key): TokenKeys {
 }
 
 /**
- * What it means that no key fits a token while the newest set cannot be had: the issuer may have signed it with a new one.
- * @param problem why it cannot
+ * The error for a token that no key fits while the newest set is unavailable: the issuer may have signed it with a new
+ * key.
+ * @param problem why it is unavailable
  */
 export function unknownKey(error: unknown, problem: string): unknown {
   return error instanceof errors.JWKSNoMatchingKey ? new CredentialRefusal("unavailable", problem) : error;
@@ -200,8 +201,8 @@ export const jwkSetLimit = 256 * 1024;
 const maxKeys = 100;
 
 /**
- * Reads a JWK set (RFC 7517 §5). Only public keys are kept: a symmetric or private key has no place in one.
- * @throws Error that says what is wrong with it
+ * Reads a JWK set (RFC 7517 §5). Only public keys are kept: a symmetric or private key does not belong into one.
+ * @throws Error that describes the problem
  */
 export function parseJwkSet(text: string): JSONWebKeySet {
   const set = parsedJson(text);

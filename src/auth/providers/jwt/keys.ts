@@ -38,7 +38,7 @@ export const secretAlgorithms = ["HS256", "HS384", "HS512"] as const;
 
 export type JwtAlgorithm = (typeof asymmetricAlgorithms)[number] | (typeof secretAlgorithms)[number];
 
-/** Where the keys of an issuer come from: one of `jwks`, `public_key` and `secret`, or else what `issuer` tells. */
+/** The source of an issuer's keys: one of `jwks`, `public_key` and `secret`, or else the discovery of `issuer`. */
 interface KeyOptions {
   readonly issuer?: string | readonly string[] | undefined;
   readonly jwks?: string | undefined;

@@ -207,7 +207,7 @@ export function publicOrigin({ public_url: url }: Pick<OidcLoginConfig, "public_
   return new URL(url).origin;
 }
 
-/** Where a login and a logout lead to that say nothing else: a path of the gateway. */
+/** The default target of a login and a logout: a path of the gateway. */
 export function homePath({ paths }: OidcLoginConfig): string {
   return paths.home || "/";
 }

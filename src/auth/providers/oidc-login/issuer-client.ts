@@ -10,12 +10,12 @@ const responseLimit = 256 * 1024;
 /** Milliseconds after which the metadata of the issuer are fetched again; the last good ones stay. */
 const metadataLifetimeMs = 60 * 60_000;
 
-/** What the issuer has given. Instants are milliseconds since 1970. */
+/** The tokens of an issuer. Instants are milliseconds since 1970. */
 export interface Tokens {
   /** Of the ID token, with its digits of numbers; undefined where a refresh brought none. */
   readonly claims: Claims | undefined;
   readonly refreshToken: string | undefined;
-  /** That of the access token, else that of the ID token; undefined where neither says so. */
+  /** That of the access token, else that of the ID token; undefined where neither has one. */
   readonly expires: number | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface Tokens {
 export class IssuerFailure extends Error {
   override readonly name = "IssuerFailure";
   constructor(
-    /** `refused` by the issuer; `invalid`: what came is not what was asked for; `unavailable`: it cannot say. */
+    /** `refused` by the issuer; `invalid`: the response does not fit the request; `unavailable`: no decision. */
     readonly result: "refused" | "invalid" | "unavailable",
     message: string,
   ) {
@@ -53,7 +53,7 @@ export class IssuerClient {
 
   /**
    * Begins a login with PKCE (RFC 7636).
-   * @returns where the browser goes, and what its response is checked by
+   * @returns the URL for the browser, and the values by which its response is checked
    */
   async begin(): Promise<{
     readonly url: string;
@@ -103,7 +103,7 @@ export class IssuerClient {
     });
   }
 
-  /** Ends what a refresh token may do (RFC 7009), where the issuer can. @throws IssuerFailure */
+  /** Revokes a refresh token (RFC 7009), where the issuer can. @throws IssuerFailure */
   revoke(refreshToken: string): Promise<void> {
     return this.#asked("refused", async ({ oidc, configuration }) => {
       if (configuration.serverMetadata().revocation_endpoint === undefined) return;
@@ -122,7 +122,7 @@ export class IssuerClient {
     });
   }
 
-  /** @param grant what it is where the issuer does not accept the code or the refresh token */
+  /** @param grant the result where the issuer does not accept the code or the refresh token */
   async #asked<T>(grant: IssuerFailure["result"], ask: (ready: Ready) => Promise<T>): Promise<T> {
     const ready = await this.#use();
     try {
@@ -258,7 +258,7 @@ const invalidCodes: ReadonlySet<string> = new Set([
   "OAUTH_KEY_SELECTION_FAILED",
 ]);
 
-/** Characters of what an issuer says, in the log. */
+/** Most characters of an issuer's description, in the log. */
 const maxDescription = 200;
 
 function describe({

@@ -144,7 +144,7 @@ class OidcLogin implements Provider {
     headers.push(["set-cookie", session]);
     const target = `${this.#origin}${login.returnTo}`;
     if (this.#config.cookie.same_site !== "strict") return redirect(302, target, headers);
-    // What follows a redirect of the issuer is still caused by it, and carries no strict cookie.
+    // A request after a redirect of the issuer is still caused by it, and carries no strict cookie.
     return page(target, headers);
   }
 
@@ -156,7 +156,7 @@ class OidcLogin implements Provider {
     return redirect(303, target ?? home, [["set-cookie", this.#sessions.end()]]);
   }
 
-  /** The session of the browser ends, whatever the issuer does. */
+  /** The session of the browser ends, even if the issuer fails. */
   async #endAtIssuer(cookies: string | undefined, home: string): Promise<string | undefined> {
     try {
       const session = this.#sessions.read(cookies);
@@ -206,7 +206,7 @@ class OidcLogin implements Provider {
   }
 }
 
-/** A page that a person opens in a tab, and not what a page loads or a program asks for. */
+/** A page that a person opens in a tab, no resource of a page and no request of a program. */
 function isNavigation(caller: Caller): boolean {
   if (caller.method !== "GET" || caller.header("upgrade") !== undefined) return false;
   const mode = caller.header("sec-fetch-mode");

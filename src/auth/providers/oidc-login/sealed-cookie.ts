@@ -4,7 +4,7 @@ import { cookieValue } from "../../credential.js";
 /** Bytes of a cookie, its name included, that every browser keeps (RFC 6265 §6.1). */
 export const maxCookieBytes = 4096;
 
-/** What a cookie of the gateway is, beside its value. */
+/** The attributes of a cookie of the gateway. */
 export interface CookieSettings {
   readonly name: string;
   /** Undefined: only for the host that sets it. */
@@ -19,8 +19,8 @@ const tagBytes = 16;
 
 /**
  * A cookie whose value only the gateway can read and make: AES-256-GCM under keys that HKDF-SHA-256 (RFC 5869) derives
- * from the secrets. The first encrypts, all decrypt. What one cookie holds is not accepted in another: the purpose and
- * the name of the cookie are part of the key.
+ * from the secrets. The first encrypts, all decrypt. The value of one cookie is not accepted in another: the purpose
+ * and the name of the cookie are part of the key.
  */
 export class SealedCookie {
   readonly #settings: CookieSettings;
@@ -51,9 +51,9 @@ export class SealedCookie {
   }
 
   /**
-   * What the cookie holds.
+   * The content of the cookie.
    * @param cookies a Cookie header
-   * @returns undefined where there is none; null for one that was not made here, was changed, or comes twice
+   * @returns undefined where there is none; null for one that was not made here, was changed, or occurs twice
    */
   read(cookies: string | undefined): Buffer | undefined | null {
     if (cookies === undefined) return undefined;

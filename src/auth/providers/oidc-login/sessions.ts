@@ -19,7 +19,7 @@ import { type OidcLoginConfig, sessionCookie } from "./config.js";
 import { type IssuerClient, IssuerFailure, type Tokens } from "./issuer-client.js";
 import { SealedCookie } from "./sealed-cookie.js";
 
-/** What the cookie of a browser that has logged in holds. Instants are milliseconds since 1970. */
+/** The content of the cookie of a session. Instants are milliseconds since 1970. */
 interface Session {
   readonly claims: Claims;
   readonly refreshToken: string | undefined;
@@ -45,7 +45,7 @@ export interface SessionsContext {
 const renewal = 1 / 10;
 /** Tokens are refreshed so long before they expire, milliseconds, but not before three quarters of their lifetime. */
 const refreshMarginMs = 60_000;
-/** Milliseconds for which requests with an older cookie get what a refresh has brought. */
+/** Milliseconds for which requests with an older cookie get the result of a refresh. */
 const refreshedMs = 60_000;
 /** Milliseconds after a failed refresh until the next. */
 const refreshPauseMs = 5000;
@@ -128,7 +128,7 @@ export class Sessions {
     return this.#cookie.clear();
   }
 
-  /** Undefined where it would be larger than browsers keep, so that the browser goes on with what it has. */
+  /** Undefined where it would be larger than browsers keep, so that the browser keeps its cookie. */
   write(session: Session, time: number): string | undefined {
     try {
       return this.#written({ ...session, active: time }, time);
@@ -175,7 +175,7 @@ export class Sessions {
     }
     if ("session" in refresh) return this.#identity(refresh.session, this.write(refresh.session, time));
     const { result, message } = refresh.failure;
-    // What the issuer has given is good until it expires; another worker may have refreshed with the same token.
+    // The tokens of the issuer are good until they expire; another worker may have refreshed with the same token.
     if (session.expires > time) return this.#identity(session, this.write(session, time));
     if (result !== "unavailable") expired(`the session was not refreshed: ${message}`);
     throw new CredentialRefusal("unavailable", `the session cannot be refreshed: ${message}`);
@@ -218,7 +218,7 @@ export class Sessions {
     return refresh;
   }
 
-  /** Without what only the protocol needs, or as `claims` says. */
+  /** Without the claims that only the protocol needs, or those that `claims` lists. */
   #kept(claims: Claims): Claims {
     const { claims: named, subject, scopes, claims_to_metadata: metadata } = this.#context.config;
     const kept =

@@ -55,7 +55,7 @@ export const RpcSchema = mapping(
 
 export type RpcAuthConfig = Loaded<typeof RpcSchema>;
 
-/** How a method is asked about a token, and what its response says. */
+/** How a method is called with a token, and how its response is read. */
 export interface RpcPlan {
   readonly method: MethodType;
   request(token: string): Uint8Array;
@@ -63,7 +63,7 @@ export interface RpcPlan {
   response(message: Uint8Array): { subject: string; scopes: ReadonlySet<string>; claims: Claims };
 }
 
-/** A provider that does not fit the descriptors, and the key that says so. */
+/** A provider that does not fit the descriptors, and the key with the error. */
 export class PlanError extends Error {
   override readonly name = "PlanError";
   constructor(
@@ -125,7 +125,7 @@ function methodOf(path: string, model: Model): MethodType {
   const method = findUnaryMethod(path, model, (message, near) => {
     throw new PlanError("method", message, near);
   });
-  // What is not found has been thrown.
+  // An unknown method was reported by an error.
   return method as MethodType;
 }
 

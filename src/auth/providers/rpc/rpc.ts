@@ -34,7 +34,7 @@ export const rpc = {
 /** Most milliseconds for which a refusal is remembered: a token may become good (an account is unlocked). */
 const refusedFor = 5000;
 
-/** Codes by which a backend says that the token is not good; so do the business codes of a dialect that mean 4xx. */
+/** Codes of a backend for a token that is not good; so are the business codes of a dialect that mean 4xx. */
 const refusals: ReadonlySet<number> = new Set([
   Code.UNAUTHENTICATED,
   Code.PERMISSION_DENIED,
@@ -43,8 +43,8 @@ const refusals: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * A method of a backend decides. Whatever is not a clear answer refuses the request: with 503 where the backend
- * could not be asked, or failed.
+ * A method of a backend decides. Any response but a clear one refuses the request: with 503 where the backend
+ * could not be reached, or failed.
  * @throws PlanError where it does not fit the descriptors
  */
 function createRpcProvider(
@@ -73,7 +73,7 @@ function createRpcProvider(
         metadata: shownHeaders(caller, config.metadata),
         timeout,
         retryable: plan.method.idempotency !== "unknown",
-        // Other requests may wait for the same answer.
+        // Other requests may wait for the same response.
         cancellation: new Cancellation(),
         trace: attemptsOf(caller.span, plan.method.path, config.upstream),
       });
@@ -105,7 +105,7 @@ function createRpcProvider(
   }
 }
 
-/** The token is removed from what the backend says, which goes into the log. */
+/** The token is removed from the backend's message, which goes into the log. */
 function refusalOf({ code, backendCode, message, origin }: CallStatus, token: string): CredentialRefusal {
   const text = `${origin} ${code}: ${message.replaceAll(token, "[token]")}`;
   if (!fromBackend(origin)) return new CredentialRefusal("unavailable", text);
