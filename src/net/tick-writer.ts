@@ -80,6 +80,8 @@ export abstract class TickWriter<B extends Buffered> {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
+    // It was scheduled while `fill` ran. The spare buffer is still being written, and the end of that flushes.
+    if (this.#writing) return;
     // Bytes for a socket at its end are lost; calls that were not begun on it can use another connection.
     if (this.#closed || !this.socket.writable) return;
     this.fill();
