@@ -95,6 +95,33 @@ async function startNodes(servers: RedisServers): Promise<Nodes> {
   return { member, publisher, recorder, close };
 }
 
+/** Resolves once the server has what its master has. */
+async function replicates({ port }: TestServer, password?: string): Promise<void> {
+  const role = () => asking(port, redis => redis.role(), password);
+  await until(role, ([name, , , state]) => name === "slave" && state === "connected");
+}
+
+/** The replica is to become the master, and then dies, so that the first master is it again: nothing is lost or comes twice. */
+async function followMaster(
+  nodes: Nodes,
+  master: TestServer,
+  replica: TestServer,
+  password?: string,
+): Promise<void> {
+  const { publisher, recorder } = nodes;
+  const role = () => asking(replica.port, redis => redis.role(), password);
+  await until(role, ([name]) => name === "master");
+  await publish(publisher, "after a takeover");
+  await recorder.until(() => texts(recorder).includes("after a takeover"));
+
+  await replicates(master, password);
+  await replica.kill();
+  await publish(publisher, "after a death");
+  await recorder.until(() => texts(recorder).includes("after a death"));
+  assert.deepEqual(texts(recorder), ["first", "after a takeover", "after a death"]);
+  await nodes.close();
+}
+
 describeBroker({
   name: "a Redis Cluster of one server",
   skip,
@@ -161,22 +188,12 @@ test("rooms in a Redis Cluster go on at the replica that takes the place of thei
     await until(state, info => info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:4"));
   }
   await asking(replica.port, redis => redis.cluster("REPLICATE", ids[2] ?? ""));
-  const role = (port: number) => () => asking(port, redis => redis.role());
-  await until(role(replica.port), ([name, , , state]) => name === "slave" && state === "connected");
+  await replicates(replica);
 
   const url = [first, second].map(({ port }) => `redis://127.0.0.1:${port}`).join(",");
   const nodes = await startNodes({ url, cluster: true });
   await asking(replica.port, redis => redis.call("CLUSTER", "FAILOVER"));
-  await until(role(replica.port), ([name]) => name === "master");
-  await publish(nodes.publisher, "after a takeover");
-  await nodes.recorder.until(() => texts(nodes.recorder).includes("after a takeover"));
-
-  await until(role(master.port), ([name, , , state]) => name === "slave" && state === "connected");
-  await replica.kill();
-  await publish(nodes.publisher, "after a death");
-  await nodes.recorder.until(() => texts(nodes.recorder).includes("after a death"));
-  assert.deepEqual(texts(nodes.recorder), ["first", "after a takeover", "after a death"]);
-  await nodes.close();
+  await followMaster(nodes, master, replica);
   for (const server of servers) await server.close();
 });
 
@@ -215,8 +232,7 @@ test("rooms in Redis go on at the server that sentinels name, when the master is
   const passwords = ["--requirepass", "secret", "--masterauth", "secret"];
   const master = await startRedis(true, passwords);
   const replica = await startRedis(true, [...passwords, "--replicaof", "127.0.0.1", String(master.port)]);
-  const role = (port: number) => () => asking(port, redis => redis.role(), "secret");
-  await until(role(replica.port), ([name, , , state]) => name === "slave" && state === "connected");
+  await replicates(replica, "secret");
   const sentinel = await startSentinel(master.port);
   const ask = <T>(question: (redis: Redis) => Promise<T>) => asking(sentinel.port, question, "watch");
   const known = () => ask(redis => redis.call("SENTINEL", "REPLICAS", "rooms") as Promise<unknown[]>);
@@ -233,16 +249,7 @@ test("rooms in Redis go on at the server that sentinels name, when the master is
       () => false,
     );
   await until(failover, begun => begun);
-  await until(role(replica.port), ([name]) => name === "master");
-  await publish(nodes.publisher, "after a takeover");
-  await nodes.recorder.until(() => texts(nodes.recorder).includes("after a takeover"));
-
-  await until(role(master.port), ([name, , , state]) => name === "slave" && state === "connected");
-  await replica.kill();
-  await publish(nodes.publisher, "after a death");
-  await nodes.recorder.until(() => texts(nodes.recorder).includes("after a death"));
-  assert.deepEqual(texts(nodes.recorder), ["first", "after a takeover", "after a death"]);
-  await nodes.close();
+  await followMaster(nodes, master, replica, "secret");
   await sentinel.close();
   await master.close();
   await replica.close();
