@@ -126,7 +126,7 @@ describe("client certificates of the admin listener", { skip: withoutOpenssl }, 
     }
   });
 
-  it("a gateway asks for the certificates that its configuration names", async () => {
+  it("the admin listener of a gateway requires the client certificates of its configuration", async () => {
     const { certFile: cert, keyFile: key } = server!;
     const section = { tls: { cert, key }, client_ca: own!.ca.certFile };
     const gateway = await startTestGateway("", {}, undefined, { admin: section });

@@ -86,7 +86,7 @@ realtime: { path: /ws, auth: none }
     assert.deepEqual(problems.splice(0), []);
   }
 
-  it("the status page in Chromium tells nothing before it is given the token, and says where one is wrong", async () => {
+  it("the status page in Chromium shows nothing before the token is entered, and reports a wrong token", async () => {
     const page = await open();
     await page.getByText("This gateway asks for its token").waitFor();
     assert.equal(await page.getByRole("heading", { name: "Routes" }).isVisible(), false);
