@@ -103,7 +103,7 @@ test("query parameters are percent-decoded, names too, and must be there once", 
   assert.equal(isCredential(String(queryValue("access_token=a%0d%0ab", "access_token"))), false);
 });
 
-test("whatever arrives, reading gives a text, nothing or ambiguity", () => {
+test("reading a credential from any request gives a text, nothing or ambiguity", () => {
   const placement = { header: "authorization", scheme: "Bearer", cookie: "s", query: "t" };
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.string(), (authorization, cookie, query) => {

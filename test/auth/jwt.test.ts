@@ -61,7 +61,7 @@ test("tokens of a shared secret, PEM keys of each kind, and a file of keys are a
   assert.equal((await tested.ask(bearer(await es.sign()), "set")).provider, "set");
 });
 
-test("a token that is known is answered without a promise", async () => {
+test("the identity of a cached token is returned without a promise", async () => {
   const tested = providers(shared);
   const token = await signShared(secret);
   const identity = await tested.ask(bearer(token));
@@ -152,7 +152,7 @@ test("expired and not yet valid tokens are refused beyond the tolerance", async 
   await rejects(tested, await signShared(secret, { nbf: now + 30 }), /"nbf"/, "TOKEN_NOT_YET_VALID");
 });
 
-test("a token without exp is refused unless the configuration asks for no claims", async () => {
+test("a token without exp is refused unless the configuration requires no claims", async () => {
   const tested = providers(`${shared},
     eternal: { type: jwt, secret: "${secret}", algorithms: [HS256], required_claims: [] }`);
   const token = forged({ alg: "HS256" }, { sub: "ada" });

@@ -110,7 +110,7 @@ test("the URL of an OpenID Connect issuer is all that tokens are verified by", a
   assert.equal(failure.reason, "CREDENTIALS_INVALID");
 });
 
-test("the issuer of an opaque token is asked whether it is active", async () => {
+test("an opaque token is introspected at its issuer, and refused when inactive or for another audience", async () => {
   const { ask, refused } = providers({
     ...introspection(),
     cache: "0s",

@@ -73,7 +73,7 @@ test("cookies of a request without Origin count unless another site has caused i
   }
 });
 
-test("the own origin is the scheme and host that trusted proxies say were asked for", () => {
+test("the own origin is the requested scheme and host that trusted proxies report", () => {
   const own = (origin: string, headers: Sent, hops: number, encrypted = false): boolean =>
     new RequestOrigins([], hops).cookiesCount(request({ origin, ...headers }, { encrypted }));
   const forwarded = { host: "10.0.0.7:8080", "x-forwarded-host": host, "x-forwarded-proto": "https" };

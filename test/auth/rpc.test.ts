@@ -154,7 +154,7 @@ test("subject, scopes and claims come from the fields that are named", async () 
   assert.equal(Object.getPrototypeOf(claims), null);
 });
 
-test("an answer is remembered for its time, by token", async () => {
+test("the response of an rpc provider is cached for its time, by token", async () => {
   let time = Date.now();
   const tested = provider(", cache: 10s", { now: () => time });
   await tested.ask(bearer("ada"));
@@ -167,7 +167,7 @@ test("an answer is remembered for its time, by token", async () => {
   assert.equal(calls.length, 3);
 });
 
-test("an rpc provider with cache: 0s asks its backend for each request", async () => {
+test("an rpc provider with cache: 0s calls its backend for each request", async () => {
   const tested = provider(", cache: 0s");
   await tested.ask(bearer("ada"));
   await tested.ask(bearer("ada"));
@@ -218,7 +218,7 @@ test("refusals of the backend are 401 and remembered shortly, apart from what wa
   assert.equal((await tested.ask(bearer("eve16"))).subject, "eve");
 });
 
-test("a backend that fails is 503, and asked again by the next request", async () => {
+test("a failing backend of an rpc provider is 503, and the next request calls it again", async () => {
   const tested = provider();
   for (const code of [1, 2, 4, 8, 9, 12, 13, 14, 15]) {
     fails(code);
@@ -229,7 +229,7 @@ test("a backend that fails is 503, and asked again by the next request", async (
   assert.equal((await tested.ask(bearer("ada"))).subject, "ada");
 });
 
-test("a backend that is not there, or does not answer in time, is 503", async () => {
+test("a backend of an rpc provider that is unreachable, or does not respond in time, is 503", async () => {
   const nowhere = channelTo(1);
   assert.equal(await refusal(provider("", { channel: nowhere }), "ada"), "503 AUTH_UNAVAILABLE");
   await nowhere.close();

@@ -19,7 +19,7 @@ test("the cache never grows beyond its size, whatever is put in", () => {
   }
 });
 
-test("the token cache keeps entries that are asked for again and again while others come and go", () => {
+test("the token cache keeps entries that are read repeatedly while others come and go", () => {
   const cache = new TokenCache<string>(100);
   cache.set("hot", "x", 1);
   for (let index = 0; index < 10_000; index++) {

@@ -152,7 +152,7 @@ const pathText = fc
   )
   .map(segments => `/${segments.join("/")}`);
 
-test("whatever the router finds for a path under a glob has the policy, by either reading of %2F", () => {
+test("every route that the router finds for a path under a glob has the policy, by either reading of %2F", () => {
   let applied = 0;
   fc.assert(
     fc.property(
