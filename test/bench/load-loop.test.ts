@@ -71,7 +71,7 @@ for (const [name, makeLoop] of [
   ["a closed loop", closed],
   ["an open loop", open(2000)],
 ] as const) {
-  test(`${name} sends as many requests as it may, and ends when all are answered`, async () => {
+  test(`${name} sends as many requests as it may, and ends when all have a response`, async () => {
     const { latencies, failure } = await run(makeLoop, { connections: 4, requests: 50 });
     assert.equal(failure, undefined);
     assert.equal(latencies.length, 50);

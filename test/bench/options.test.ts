@@ -16,7 +16,7 @@ test("without options the usual groups run in full and nothing is written", () =
   });
 });
 
-test("groups run in the order of the table, however they were asked for", () => {
+test("groups run in the order of the table, in whatever order the options name them", () => {
   assert.deepEqual(readOptions(["--only", "rest", "--only", "codec"], known, usual).groups, [
     "codec",
     "rest",
