@@ -59,7 +59,7 @@ function reaches(client: Client, wanted: State["state"]): Promise<State> {
 
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
 
-test("a client delivers what is published, in order, and tells where a message went", async t => {
+test("a client delivers published messages in order, and returns the position of a sent message", async t => {
   const { server, client } = start(t);
   const room = client.room("x", { from: "Ann" });
   const seen = watch(room);
@@ -243,7 +243,7 @@ test("a room that is left stays so after the connection was lost", async t => {
   assert.deepEqual([server.members("x"), server.members("y")], [[], ["Ann"]]);
 });
 
-test("who is in a room is told after each change", async t => {
+test("a client emits the members of a room after each change", async t => {
   const { server, client } = start(t);
   const other = new Client({ url: "ws://test", transports: [server.transport] });
   t.after(() => other.close());
@@ -308,7 +308,7 @@ test("a call under way when the connection is lost fails as uncertain, and is no
   assert.equal(server.received.filter(({ type }) => type === "call").length, 1);
 });
 
-test("a token is asked for with each connection, and once more where it was refused", async t => {
+test("a client requests a token for each connection, and once more after a refusal", async t => {
   let issued = 0;
   const { server, client } = start(t, { token: () => `t${++issued}` });
   server.refuseConnection = ({ token }) => (token === "t1" ? { code: 4401, reason: "" } : undefined);
@@ -346,7 +346,7 @@ test("codes that say that coming back is of no use end the client, and its rooms
   await assert.rejects(client.call("a.B/C"), { reason: "CLOSED" });
 });
 
-test("a gateway that shuts down is asked again no earlier than it says", async t => {
+test("a client reconnects to a gateway that shuts down no earlier than its retry_after", async t => {
   const { server, client } = start(t);
   await client.room("x", { from: "Ann" }).join();
   const waiting = reaches(client, "waiting");
@@ -395,7 +395,7 @@ test("a transport that does not open in time is passed over, and left out from t
   assert.deepEqual([deaf.tokens.length, server.tokens.length], [1, 2]);
 });
 
-test("a connection on which nothing is answered is given up after a probe", async t => {
+test("a client gives up a connection without responses after a probe", async t => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   let now = 0;
   t.mock.method(performance, "now", () => now);

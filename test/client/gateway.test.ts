@@ -104,7 +104,7 @@ async function agree(ann: Client, bob: Client): Promise<void> {
   );
 }
 
-test("a client answers for a connection by pings that the gateway returns", async t => {
+test("a client checks an idle connection by pings that the gateway returns", async t => {
   const { port, metric } = await serve(t);
   const client = connectTo(t, port, { heartbeat: 20, responseTimeout: 60_000 });
   await client.room("x", { from: "Ann" }).join();
