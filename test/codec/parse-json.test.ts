@@ -37,7 +37,7 @@ test("any JSON value reads as JSON.parse reads it", () => {
   );
 });
 
-test("whatever JSON.parse refuses is refused, and no other exception comes out", () => {
+test("every text that JSON.parse refuses is refused, and no other exception comes out", () => {
   const pieces = fc.constantFrom(
     "{",
     "}",

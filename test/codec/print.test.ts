@@ -54,7 +54,7 @@ test("random messages are printed in one pass, as they are field by field", () =
   );
 });
 
-test("whatever bytes one pass takes, it prints as they are printed field by field", () => {
+test("all bytes that one pass takes are printed as they are field by field", () => {
   fc.assert(
     fc.property(
       fc.constantFrom("three.All", "two.Plain", "two.Strict", "ed.Node"),
