@@ -102,7 +102,7 @@ test("at most a thousand problems are listed, and the rest is counted", () => {
   assert.equal(problems.at(-1), "error: 200 more problems are not shown");
 });
 
-test("whatever is cut out of, or put into a file, loading gives a configuration or errors and never throws", () => {
+test("loading a file with any text removed or inserted gives a configuration or errors and never throws", () => {
   const pieces = [
     "*x",
     "&x",

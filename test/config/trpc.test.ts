@@ -21,7 +21,7 @@ test("an upstream with protocol trpc takes what tRPC has, and nothing of gRPC al
   ]);
 });
 
-test("a tRPC upstream cannot be asked for descriptors", () => {
+test("a tRPC upstream with descriptors by reflection is an error", () => {
   assert.deepEqual(problems("protocol: trpc", "descriptors: [{ reflection: shop }]\n"), [
     "error: an upstream with protocol trpc has no reflection; use protos or set (at descriptors[0].reflection)",
   ]);
