@@ -203,7 +203,7 @@ describe("config/examples/chat.yaml", () => {
     }
   });
 
-  it("POST /send reaches the members and answers what they get; POST /receive lists it", async () => {
+  it("POST /send reaches the members and returns the message that they get; POST /receive lists it", async () => {
     const ann = await member("Ann");
     const { type: _, ...body } = hello;
     const sent = await system.send("POST", "/send", { body });

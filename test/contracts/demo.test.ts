@@ -64,7 +64,7 @@ describe("the demo, five APIs behind one gateway", () => {
   });
   after(() => system.close());
 
-  it("the gateway of the demo answers each API at its own paths", async () => {
+  it("the gateway of the demo serves each API at its own paths", async () => {
     const account = { login: "jdoe", password: "xxx", firstname: "John", lastname: "DOE" };
     const requests = [
       ["GET", "/v1/messages/123456?revision=2&sub.subfield=foo", 200],

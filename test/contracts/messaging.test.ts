@@ -189,7 +189,7 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       assert.equal(answer.status, 200, answer.body);
     });
 
-    it(`config/examples/${example} answers a method that no rule has with 405 and the methods there are`, async () => {
+    it(`a method without a rule in config/examples/${example} gets 405 and the allowed methods`, async () => {
       const answer = await system.send("DELETE", "/v1/messages/123456");
       assert.equal(answer.status, 405);
       const allowed = (answer.headers.allow ?? "").split(/, */);
@@ -197,13 +197,13 @@ for (const example of ["messaging.yaml", "trpc.yaml"])
       assert.ok(!allowed.includes("DELETE"));
     });
 
-    it(`config/examples/${example} answers a path that no rule has with 404`, async () => {
+    it(`a path without a rule in config/examples/${example} gets 404`, async () => {
       const answer = await system.send("GET", "/v1/messages/1/2");
       assert.equal(answer.status, 404);
       assert.equal(JSON.parse(answer.body).reason, "ROUTE_NOT_FOUND");
     });
 
-    it(`config/examples/${example} answers HEAD as GET without the body`, async () => {
+    it(`HEAD with config/examples/${example} gets the response of GET without the body`, async () => {
       const answer = await system.send("HEAD", "/v1/messages/123456");
       assert.equal(answer.status, 200);
       assert.equal(answer.body, "");

@@ -168,7 +168,7 @@ test("a user ID that metadata cannot carry is refused", async () => {
   assert.equal(json.errCode, 1502);
 });
 
-test("data is what the route answers, and is left out where a message has no fields", async () => {
+test("data is the response of the route, and is left out where a message has no fields", async () => {
   const headers = { token: await tokenOf({}), operationID: "1" };
   const success = { errCode: 0, errMsg: "", errDlt: "" };
   assert.deepEqual((await call("/echo", headers, { text: "hi" })).json, { ...success, data: { text: "hi" } });

@@ -85,7 +85,7 @@ livekit:
   });
   after(() => system.close());
 
-  it("OpenIM with meeting tokens that the gateway issues answers as the backend would", async () => {
+  it("OpenIM with meeting tokens that the gateway issues responds as the backend would", async () => {
     const token = await logIn(system, "jdoe");
     const answer = await post(system, "/user/rtc/get_token", { room: "standup", identity: john }, token);
     const { data, errCode } = envelope(answer);

@@ -35,7 +35,7 @@ describe("config/examples/openim.yaml", () => {
     return wanted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
-  it("config/examples/openim.yaml answers a success as an envelope with data, and HTTP 200", async () => {
+  it("a success with config/examples/openim.yaml is an envelope with data, and HTTP 200", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx", platform: 5 });
     const { data, ...rest } = envelope(answer);
     assert.deepEqual(rest, { errCode: 0, errMsg: "", errDlt: "" });
@@ -161,7 +161,7 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
   });
   after(() => system.close());
 
-  it("the backend of config/examples/openim.yaml with errors: status answers without the envelope", async () => {
+  it("config/examples/openim.yaml with errors: status gives responses without the envelope", async () => {
     const answer = await post(system, "/account/login", { account: "jdoe", password: "xxx" });
     assert.equal(answer.status, 200);
     assert.equal(JSON.parse(answer.body).userID, john);
@@ -197,7 +197,7 @@ describe("the backend of config/examples/openim.yaml with errors: status", () =>
     assert.equal(found.status, 403, "the demo's backend wants opUserID");
   });
 
-  it("the backend of config/examples/openim.yaml with errors: status answers 401 for tokens, with a challenge", async () => {
+  it("config/examples/openim.yaml with errors: status refuses a bad token with 401 and a challenge", async () => {
     const answer = await post(system, "/user/find/public", { userIDs: [john] }, "no-token-at-all");
     assert.equal(answer.status, 401);
     assert.match(answer.headers["www-authenticate"] ?? "", /./);
