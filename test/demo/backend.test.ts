@@ -52,7 +52,7 @@ describe("the demo backend", () => {
     );
   });
 
-  it("the demo backend answers bytes that are no message with a status and lives on", async () => {
+  it("the demo backend responds to bytes that are no message with a status and lives on", async () => {
     await assert.rejects(call("/killrchat.v1.UserService/GetUser", Buffer.from([0x0a, 0xff])));
     await assert.rejects(
       call("/killrchat.v1.UserService/GetUser", Buffer.from([0x0a, 1, 0x78])),
