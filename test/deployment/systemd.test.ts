@@ -45,7 +45,7 @@ describe("config/systemd/protogate.service", () => {
     ]);
   });
 
-  it("the systemd unit waits longer for the end than server.drain lasts, and tells only the primary", () => {
+  it("the systemd unit waits longer for the end than server.drain lasts, and signals only the primary", () => {
     const schema = JSON.parse(readFileSync(join(root, "config/protogate.schema.json"), "utf8"));
     const drain = /^(\d+)s$/.exec(schema.properties.server.properties.drain.default)?.[1];
     assert.ok(Number(all("TimeoutStopSec")[0]) > Number(drain));
