@@ -56,7 +56,7 @@ describe("a model of every kind of element", () => {
     assert.deepEqual(dump(fromText, TYPES), dump(model, TYPES));
   });
 
-  it("a model of every kind of element gives a field that is asked for alone as the message that it is in has it", async () => {
+  it("a model of every kind of element gives a field that is looked up alone as its message has it", async () => {
     const shown = (field: Field | undefined) =>
       field && [
         ...[

@@ -28,7 +28,7 @@ function placesOf(model: Model) {
 const load = async (input: DescriptorInput, comments: boolean) =>
   (await loadModel([input], createPace(), undefined, comments)).model;
 
-test("comments and lines that are not kept are read from the file or the set when asked for, unless that has changed", async t => {
+test("comments and lines that are not kept are read from the file or the set on demand, unless that has changed", async t => {
   const folder = folderOf(t, { "a.proto": text });
   const protos: DescriptorInput = { kind: "protos", folder, include: [] };
   const kept = await load(protos, true);
