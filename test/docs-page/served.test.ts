@@ -246,7 +246,7 @@ describe("the documents page", () => {
     assert.match(large.json.note, /too long to be shown/);
   });
 
-  it("explains paths that nothing answers, or other methods do", async () => {
+  it("the documents page explains a path without a route, and a path with routes for other methods only", async () => {
     assert.equal((await explain({ method: "GET", target: "/nowhere" })).json.outcome, "none");
     const { json } = await explain({ method: "DELETE", target: "/v1/orders" });
     assert.deepEqual([json.outcome, json.allow], ["method", ["GET", "HEAD", "OPTIONS"]]);
