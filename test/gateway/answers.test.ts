@@ -7,7 +7,7 @@ import { type Answer, send } from "./harness.js";
 /** RFC 9112 §3.2.2 asks servers to take the absolute form; only proxies are sent it. */
 const originFormOnly = engineUnderTest() === "uws" && "uWebSockets.js takes the origin form only";
 
-describe("answers", () => {
+describe("HTTP responses to REST requests", () => {
   let system: EchoSystem;
   let url: string;
   before(async () => {

@@ -216,7 +216,7 @@ ${more}`;
     await gateway.close();
   });
 
-  it("a client gets the certificate that has the name that it asks for, else the first of the list", async () => {
+  it("a client gets the certificate for the server name of its handshake, else the first of the list", async () => {
     const folder = newFolder();
     const pair = ({ certFile, keyFile }: Pair): string => `{ cert: ${certFile}, key: ${keyFile} }`;
     const gateway = await start(folder, yamlFor(`[${pair(old)}, ${pair(wildcard)}, ${pair(renewed)}]`));

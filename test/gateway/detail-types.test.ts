@@ -99,7 +99,7 @@ services: [{ service: d.S, upstream: a, bindings: [convention] }]
 }
 
 describe("error details of an upstream that reflects", () => {
-  it("types of error details are asked for once each by reflection, those in a nested Any included", async () => {
+  it("types of error details are requested once each by reflection, those in a nested Any included", async () => {
     const system = await startFailing(() => [any("d.Started", started)]);
     try {
       // A slow machine may take longer than a response waits.
@@ -111,7 +111,7 @@ describe("error details of an upstream that reflects", () => {
     }
   });
 
-  it("error details of a type that the upstream does not know either stay base64, and it is asked once", async () => {
+  it("error details of a type that the upstream does not know either stay base64, and are requested once", async () => {
     const value = Buffer.of(8, 1);
     const system = await startFailing(() => [
       any("d.None", value),
@@ -132,7 +132,7 @@ describe("error details of an upstream that reflects", () => {
     }
   });
 
-  it("error details are base64 while reflection does not respond, and the type is not asked for again meanwhile", async () => {
+  it("error details are base64 while reflection does not respond, and the type is not requested again meanwhile", async () => {
     const silent = new Set(["symbol d.Started"]);
     const system = await startFailing(() => [any("d.Started", started)], { silent });
     try {
@@ -145,7 +145,7 @@ describe("error details of an upstream that reflects", () => {
     }
   });
 
-  it("error details make the gateway ask for at most 256 types", async () => {
+  it("error details make the gateway request at most 256 types", async () => {
     let turn = 0;
     const system = await startFailing(() =>
       Array.from({ length: 100 }, (_, index) => any(`d.None${turn}x${index}`, Buffer.of())),
@@ -161,7 +161,7 @@ describe("error details of an upstream that reflects", () => {
     }
   });
 
-  it("types of error details are not asked for if the descriptors come from files", async () => {
+  it("types of error details are not requested if the descriptors come from files", async () => {
     const system = await startFailing(() => [any("d.Started", started)], { descriptors: "protos: only" });
     try {
       assert.deepEqual(await system.details(), [opaque("d.Started", started)]);

@@ -132,7 +132,7 @@ http:
     for (const [, response] of both) response.end();
   });
 
-  test("a body that stops is answered 408, and the backend's request ends", async context => {
+  test("a request whose body stops gets 408, and the backend's request ends", async context => {
     if (engineUnderTest() === "uws") return context.skip("uWebSockets.js ends such connections by itself");
     const own = await start("1s");
     const arrival = arrived("/stops");

@@ -100,7 +100,7 @@ const forward = (more = "") =>
   `auth: { providers: { forward: { type: rpc, upstream: back, method: gate.v1.Auth/Check, token_field: token${more} } } }`;
 
 describe(`backends of guards (${engineUnderTest()})`, () => {
-  test("an rpc provider is asked once about equal tokens, and a caller that leaves meanwhile calls nothing", async () => {
+  test("an rpc provider is called once for equal tokens, and a caller that leaves meanwhile calls nothing", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -124,7 +124,7 @@ rate_limits: { one: { concurrency: 20, key: global } }`,
     assert.equal(gate.checks(), 1);
   });
 
-  test("a caller that leaves in the middle of a body while a provider is asked releases its permit", async () => {
+  test("a caller that leaves in the middle of a body during the call of a provider releases its permit", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -156,7 +156,7 @@ rate_limits: { one: { concurrency: 1, key: global } }`,
     assert.equal((await free).status, 200);
   });
 
-  test("a caller that leaves a forwarded request while a provider is asked releases its permit", async () => {
+  test("a caller that leaves a forwarded request during the call of a provider releases its permit", async () => {
     const asked: string[] = [];
     const legacy = createServer((request, response) => {
       asked.push(request.url ?? "");
@@ -200,7 +200,7 @@ http: { proxy: [{ prefix: /legacy, upstream: legacy, auth: forward, rate_limit: 
     assert.deepEqual(asked, ["/legacy/free"]);
   });
 
-  test("a body that stops while a provider is asked has no more time than another", async () => {
+  test("a body that stops during the call of a provider has no more time than another", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -350,7 +350,7 @@ auth: { providers: { users: { type: jwt, jwks: "${issuer.url}", algorithms: [ES2
     });
   }
 
-  test("a storm of unknown keys asks the issuer once, and good tokens pass all the while", async () => {
+  test("a storm of unknown keys calls the issuer once, and good tokens pass all the while", async () => {
     const key = await signer("k1");
     const issuer = await startIssuer(key.jwk);
     const gate = await startGate(

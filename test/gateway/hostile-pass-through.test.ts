@@ -13,7 +13,7 @@ const descriptors = "/proc/self/fd";
 const upgrade =
   "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-describe("backends that answer an upgrade as no backend should", {
+describe("backends with invalid responses to an upgrade", {
   skip: engineUnderTest() === "uws" && "the uws engine does not pass WebSockets through",
   timeout: 60_000,
 }, () => {

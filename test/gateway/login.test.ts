@@ -92,7 +92,7 @@ realtime: { path: /ws, auth: [web] }
     return sealed.set(JSON.stringify(content), 1)?.split(";")[0] ?? "";
   };
 
-  test("a person who opens a route logs in and gets its response, and the backend is told who it is", async () => {
+  test("a person who opens a route logs in and gets its response, and the backend gets the subject", async () => {
     await loggedIn("/v1/items/a?count=2");
     assert.deepEqual(backend.calls.at(-1)?.metadata.get("x-user"), ["jdoe@example.com"]);
     const metrics = await (await fetch(`${gateway.admin}/metrics`)).text();
@@ -108,7 +108,7 @@ realtime: { path: /ws, auth: [web] }
     assert.equal(seen.at(-1), "jdoe@example.com");
   });
 
-  test("requests of pages and programs without a session get 401, and other providers are still asked", async () => {
+  test("requests of pages and programs without a session get 401, and other providers are still tried", async () => {
     const browser = browserAt(gateway.url);
     const page = { "sec-fetch-mode": "cors", "sec-fetch-site": "same-origin", origin: shop };
     const refused = await browser.send(`${shop}/v1/items`, { method: "POST", headers: page });
@@ -153,7 +153,7 @@ realtime: { path: /ws, auth: [web] }
     assert.equal(await status({ cookie: `${cookie.slice(0, -8)}AAAAAAAA`, origin: shop }), 401);
   });
 
-  test("the response that opens a WebSocket renews the session, also where the issuer had to be asked first", async () => {
+  test("the response that opens a WebSocket renews the session, also after a request to the issuer", async () => {
     const ask = (cookie: string) =>
       requestUpgrade(`${gateway.url}/ws`, {
         "x-forwarded-host": "shop.test",

@@ -230,7 +230,7 @@ http:
     assert.equal(headers["x-large"]?.length, 18_000);
   });
 
-  test("a backend that is busy is asked once, and its answer is the client's", async () => {
+  test("a busy backend gets one request, and its 503 is the client's response", async () => {
     asked.length = 0;
     const text = await reply("GET /raw/busy HTTP/1.1");
     assert.match(text, /^HTTP\/1\.1 503 [\s\S]*retry-after: 1[\s\S]*busy$/i);

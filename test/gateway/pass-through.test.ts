@@ -144,7 +144,7 @@ http:
     assert.equal((await send(`${gateway.url}/legacy/x`, init)).status, 413);
   });
 
-  test("a backend that is gone, too slow or cuts its answer short", async () => {
+  test("a backend that is gone is 503, one too slow is 504, and a response cut short fails the request", async () => {
     const gone = await send(`${gateway.url}/gone/x`);
     assert.deepEqual([gone.status, gone.json.reason], [503, "UPSTREAM_UNAVAILABLE"]);
     const line = await gateway.logged(({ path }) => path === "/gone/x");
@@ -186,7 +186,7 @@ http:
     assert.doesNotMatch(metrics, /code="101"/);
   });
 
-  test("the gateway answers no ping in place of a client", async context => {
+  test("the gateway sends no pong in place of a client", async context => {
     if (!fastify()) return context.skip("the uws engine does not pass WebSockets through");
     const socket = new WebSocket(`ws://127.0.0.1:${gateway.httpPort}/legacy/chat`, { autoPong: false });
     await once(socket, "message");

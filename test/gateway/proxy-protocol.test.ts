@@ -177,7 +177,7 @@ ${more}`;
   });
 
   const withoutHaproxy = haproxy === undefined ? "haproxy is not installed" : false;
-  it("HAProxy tells the client's address by version 1 and by version 2, over HTTP/1.1 and HTTP/2", {
+  it("HAProxy sends the client's address by version 1 and by version 2, over HTTP/1.1 and HTTP/2", {
     skip: withoutHaproxy,
   }, async () => {
     await run("proxy_protocol: [127.0.0.1]", async port => {

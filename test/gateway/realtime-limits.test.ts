@@ -215,7 +215,7 @@ server: { drain: 100ms }
     });
   });
 
-  describe("answers of the realtime port", () => {
+  describe("responses of the realtime port", () => {
     before(() => start("sent_at: seconds", ""));
     after(() => gateway.close());
 

@@ -58,7 +58,7 @@ const rest = [
 
 const drain = "server: { drain: 100ms }\n";
 
-describe(`where rooms and sockets are served (${engineUnderTest()})`, () => {
+describe(`listeners and paths of rooms and sockets (${engineUnderTest()})`, () => {
   test("a listener for sockets serves them at /ws, and nothing is served where it is not written", async t => {
     const { httpPort, realtimePort } = await serve(t, true, `realtime: {}\n${drain}`);
     assert.equal(await upgraded(realtimePort, "/ws"), 101);

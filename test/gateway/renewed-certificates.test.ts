@@ -92,7 +92,7 @@ ${more}`;
     await gateway.close();
   });
 
-  it("over HTTP/2 a client gets the certificate that has the name that it asks for", {
+  it("over HTTP/2 a client gets the certificate for the server name of its handshake", {
     skip: uws,
   }, async () => {
     put(old);

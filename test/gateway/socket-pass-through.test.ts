@@ -222,7 +222,7 @@ server: { drain: 100ms }
     }
   });
 
-  test("a client that leaves before it has its answer is recorded so", async () => {
+  test("a client that leaves before the response to its upgrade is logged as 499 CLIENT_CLOSED", async () => {
     const asked = once(server, "upgrade");
     const client = new WebSocket(url("/to/never"));
     client.on("error", () => undefined);

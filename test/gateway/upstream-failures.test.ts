@@ -65,7 +65,7 @@ const statuses: readonly [name: keyof typeof status, http: number][] = [
   ["UNAUTHENTICATED", 401],
 ];
 
-describe("a backend that answers an error", () => {
+describe("a backend that responds with an error", () => {
   for (const [name, http] of statuses) {
     it(`a backend's ${name} is ${http}`, async () => {
       const system = await startEcho("", "", { Get: failing(status[name], "because") });

@@ -67,7 +67,7 @@ for (const transport of ["lean", "grpc-js"]) {
       [500, 502, status.INTERNAL, "UPSTREAM_PROTOCOL"],
     ] as const) {
       for (const body of [page, undefined]) {
-        it(`a proxy before the backend, on the transport ${transport} that answers HTTP ${http} ${body === undefined ? "without content" : "with a page"} is ${expected} ${reason}`, async () => {
+        it(`a proxy before the backend, on the transport ${transport} that responds with HTTP ${http} ${body === undefined ? "without content" : "with a page"} is ${expected} ${reason}`, async () => {
           answer = stream => {
             stream.respond(
               { ":status": http, ...(body !== undefined && { "content-type": body[0] }) },

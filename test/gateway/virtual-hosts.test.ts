@@ -171,7 +171,7 @@ describe("virtual hosts and their routes", () => {
       );
   });
 
-  it("the gateway's own health and reflection tell of the services of the host", {
+  it("the gateway's own health and reflection list the services of the host alone", {
     skip: withoutHttp2,
   }, async () => {
     const name = (text: string): Buffer => Buffer.from([10, text.length, ...Buffer.from(text)]);

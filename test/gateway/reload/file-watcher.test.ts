@@ -90,7 +90,7 @@ test("a proto file in a folder that did not exist before is reported", async () 
   assert.equal(await told, 2);
 });
 
-test("a file that begins, or ceases, to match a glob is told", async () => {
+test("the file watcher reports a file that begins, or ceases, to match a glob", async () => {
   const at = files("globs", { "routes/a.yaml": "" });
   const { next } = await watching([at("routes/*.yaml"), at("later/**/*.yaml")]);
   for (const [count, change] of [

@@ -4,7 +4,7 @@ import { changedSettings } from "../../../src/gateway/reload/reload-status.js";
 import { echoProto } from "../echo.js";
 import { echo, send, startBackend, startTestGateway, type TestGateway } from "../harness.js";
 
-describe("reloads that operators ask for and read about", () => {
+describe("reloads that operators request and read about", () => {
   let backend: Awaited<ReturnType<typeof startBackend>>;
   let gateway: TestGateway;
   const yaml = (service: string, rest: string): string => `
@@ -82,7 +82,7 @@ ${rest}
     assert.equal(gateway.log.filter(line => Array.isArray(line.routes)).length, warnings);
   });
 
-  it("pages of the web cannot ask for a reload, and another method is refused", async () => {
+  it("pages of the web cannot request a reload, and another method is refused", async () => {
     const foreign = await send(`${gateway.admin}/reload`, {
       method: "POST",
       headers: { origin: "https://evil.example" },
