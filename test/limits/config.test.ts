@@ -72,7 +72,7 @@ for (const [what, yaml, ...said] of [
     '2:39: error: expected ip, subject, api_key, header:<name> or global, found "header:" (at rate_limits.a.key)',
   ],
   [
-    "faster than time is told",
+    "with more than 1000 requests in each millisecond",
     "a: { requests: 2000001, per: 1s }",
     "2:31: error: expected at most 1000 requests in each millisecond (at rate_limits.a.requests)",
   ],

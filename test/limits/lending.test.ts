@@ -160,7 +160,7 @@ describe("limits that workers share by lending", () => {
     assert.deepEqual(counts, [139, 139]);
   });
 
-  it("a worker asks once for many requests, and does not wait while it has tokens", async () => {
+  it("a worker borrows once for many requests, and does not wait while it has tokens", async () => {
     const machine = new Machine(1);
     const store = machine.borrowers[0]?.store("limit", { interval, burst: 1000 });
     let asked = 0;

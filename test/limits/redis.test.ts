@@ -37,7 +37,7 @@ async function ready(limits: Limits, bench: Bench): Promise<void> {
   }
 }
 
-test("two gateways that share a Redis admit the burst together, asked at once or in turn", { skip }, () =>
+test("two gateways that share a Redis admit one burst together, at once or in turn", { skip }, () =>
   withRedis(async ({ url }) => {
     const keys = { requests: 1, per: 86_400_000, burst: 100 };
     const nodes = await Promise.all([new Bench(), new Bench()].map(bench => connected(bench, keys, url)));
@@ -110,7 +110,7 @@ for (const [choice, reason, admitted] of [
   );
 }
 
-test("a Redis that hangs costs one short wait, and then none until it is asked again", { skip }, () =>
+test("a Redis that hangs costs one short wait, and then none until the next attempt", { skip }, () =>
   withRedis(async server => {
     const bench = new Bench(100);
     const limits = await connected(bench, { requests: 100, on_store_failure: "allow" }, server.url);
