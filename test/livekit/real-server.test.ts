@@ -99,7 +99,7 @@ telemetry: { log: { level: info } }
     again.terminate();
   });
 
-  it("a real LiveKit server answers 404 for the removal of somebody who is not there", async () => {
+  it("the removal of an absent participant at a real LiveKit server gets 404", async () => {
     const path = `${gateway.admin}/livekit/rooms/${encodeURIComponent(room)}/participants/nobody`;
     const answer = await send(path, { method: "DELETE" });
     assert.deepEqual([answer.status, answer.json.reason], [404, "NOT_FOUND"]);

@@ -175,7 +175,7 @@ test("a webhook that LiveKit has not signed is refused", async () => {
   }
 });
 
-test("an event becomes the request of a method by ProtoJSON, and is asked for again where that fails", async () => {
+test("an event becomes the request of a method by ProtoJSON, and the webhook gets 503 where that fails", async () => {
   let down = true;
   const backend = await startBackend({
     "/rooms.v1.Rooms/Happened": (_call, reply) => {
