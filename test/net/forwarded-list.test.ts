@@ -60,7 +60,7 @@ test("elements that are no address are left out, and none further left counts in
     assert.deepEqual(trustedAddresses(garbage, 1), [], garbage);
 });
 
-test("whatever comes in a list, only addresses come out, each in the spelling that it keeps", () => {
+test("any list of forwarded addresses gives only addresses, each in its canonical spelling", () => {
   const unit = fc.constantFrom(",", " ", "6", ".", ":", "[", "]", "%", '"', "f");
   const list = fc.oneof(
     fc.string(),

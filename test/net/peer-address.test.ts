@@ -26,7 +26,7 @@ it("addresses read as Node.js writes them", () => {
   assert.equal(peers.addressOf(peer()), "");
 });
 
-it("a connection is not asked again while all come from one peer", () => {
+it("a connection's peer address is not read again while all come from one peer", () => {
   const peers = new PeerAddresses();
   const [first, second] = [peer(10, 0, 0, 1), peer(10, 0, 0, 1)];
   for (const connection of [first, second]) peers.counted(connection, 1);
@@ -36,7 +36,7 @@ it("a connection is not asked again while all come from one peer", () => {
   }
 });
 
-it("every connection is asked once two peers were there together, until none is left", () => {
+it("the peer address of every connection is read once two peers were there together, until none is left", () => {
   const peers = new PeerAddresses();
   const [one, other, third] = [peer(10, 0, 0, 1), peer(10, 0, 0, 2), peer(10, 0, 0, 3)];
   peers.counted(one, 1);

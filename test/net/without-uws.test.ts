@@ -10,7 +10,7 @@ import { Client } from "../realtime/harness.js";
 // A process of its own: what has been loaded once cannot be missing any more.
 Object.defineProperty(process, "arch", { value: "mips" });
 
-test("where the addon cannot be loaded sockets are served all the same, and one line says by what", async () => {
+test("where the addon cannot be loaded sockets are served all the same, and one log line names the engine", async () => {
   const folder = mkdtempSync(join(tmpdir(), "protogate-"));
   const file = join(folder, "gateway.yaml");
   writeFileSync(
