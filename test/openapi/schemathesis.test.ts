@@ -42,7 +42,7 @@ describe("schemathesis against the demo", { skip: await whyNot() }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("schemathesis against the demo finds that requests made from the OpenAPI document are answered as it says", async () => {
+  it("schemathesis against the demo finds that responses to requests made from the OpenAPI document conform to it", async () => {
     const outcome = await run(
       "schemathesis",
       [

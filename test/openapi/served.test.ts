@@ -46,7 +46,7 @@ describe("the OpenAPI document of the demo", () => {
     );
   });
 
-  it("the OpenAPI document of the demo is compressed for a client that takes gzip, with a tag of its own, and HEAD tells the same", async () => {
+  it("the OpenAPI document of the demo is compressed for a client that takes gzip, with a tag of its own, and HEAD has the same headers", async () => {
     const plain = await system.send("GET", "/openapi.json");
     const { status, headers } = await system.send("HEAD", "/openapi.json", {
       headers: { "accept-encoding": "gzip" },
