@@ -112,7 +112,7 @@ test("configured methods narrow those of the path", () => {
   assert.deepEqual(plain(cors.preflight(app, "POST", ["POST"])), { "access-control-max-age": "600" });
 });
 
-test("a path that takes any method takes the one that is asked for", () => {
+test("a preflight of a path that takes any method allows the requested one", () => {
   const cors = createCors(config());
   assert.equal(plain(cors.preflight(app, "PURGE", ["*"]))?.["access-control-allow-methods"], "PURGE");
   assert.equal(plain(cors.preflight(app, "a\r\nb: c", ["*"]))?.["access-control-allow-methods"], undefined);
@@ -124,7 +124,7 @@ test("OPTIONS without a method, or for a path without routes, is no preflight", 
   assert.equal(cors.preflight(app, "GET", []), undefined);
 });
 
-test("whatever a client sends, a reply names the client's own origin or none, in a value that a header may carry", () => {
+test("a reply to any client names the client's own origin or none, in a value that a header may carry", () => {
   const host = fc.constantFrom(
     "app",
     "a.preview",
