@@ -229,7 +229,7 @@ describe("reflection of the gateway", () => {
     assert.deepEqual([...(shop.service[0]?.method[0]?.options ?? [])], [0x90, 2, 1]);
   });
 
-  it("reflection of the gateway sends a dependency once in a call, and what is asked for each time", async () => {
+  it("reflection of the gateway sends a dependency once in a call, and a requested file each time", async () => {
     const again = await ask(asking(4, "shop.v1.Orders"));
     assert.deepEqual(
       again.files?.map(({ name }) => name),
@@ -544,7 +544,7 @@ test("nobody looks at what watchers of health wait for between two changes", asy
   assert.equal(looks, 4);
 });
 
-test("a watcher of health is told of each change of a backend, also that it is gone", async () => {
+test("a watcher of health is notified of each change of a backend, also that it is gone", async () => {
   const backend = new Server();
   const watched: ServerWritableStream<Buffer, Buffer>[] = [];
   const asked = new EventEmitter();

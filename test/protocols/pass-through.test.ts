@@ -303,7 +303,7 @@ it("gRPC pass-through passes a message of just the limit", async () => {
   assert.equal(body.length, 64 * 1024 + 5);
 });
 
-it("gRPC pass-through answers other protocols with the types that it takes", async () => {
+it("gRPC pass-through refuses other protocols with 415 and the types that it takes", async () => {
   for (const type of ["application/json", "application/grpc-web", "application/proto"]) {
     const { status, headers, body } = await call(`${gateway.url}/old.v1.Ledger/Any`, type, "{}");
     assert.deepEqual([status, headers.get("accept-post")], [415, "application/grpc, application/grpc+proto"]);

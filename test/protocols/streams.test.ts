@@ -77,7 +77,7 @@ describe("streams of gRPC", { skip: withoutHttp2 }, () => {
     assert.deepEqual(response, encodeTicks("Summary", { room: "a", count: 3, bytes: 15 }));
   });
 
-  it("both ways answer each message while the client goes on, and end with an error of the backend", async () => {
+  it("a bidirectional stream gets a response to each message while the client goes on, and ends with an error of the backend", async () => {
     const stream = client.makeBidiStreamRequest("/test.v1.Ticks/Talk", same, same);
     for (const seq of [1, 2]) {
       stream.write(encodeTicks("Tick", { room: "a", seq, text: "x" }));

@@ -225,7 +225,7 @@ test("gRPC over HTTP/1.1 is refused in gRPC's form", async () => {
   assert.match(headers.get("grpc-message") ?? "", /HTTP\/2/);
 });
 
-test("an unknown method is unimplemented in the form of the protocol that asks for it", async () => {
+test("an unknown method is unimplemented in the form of the protocol of its request", async () => {
   const web = await call(`${base}/None`, "application/grpc-web", enveloped(0, item));
   assert.equal(web.status, 200);
   assert.equal(webTrailers(web.body)["grpc-status"], "12");

@@ -230,7 +230,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
     }
   });
 
-  test("another version of WebSocket is answered with 426 and the right one", async () => {
+  test("an unsupported version of WebSocket gets 426 and the supported one", async () => {
     const socket = connect(gateway.httpPort, "127.0.0.1");
     socket.write(
       "GET /v1/rooms/a/ticks HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n" +
