@@ -44,7 +44,7 @@ function bridge(sync: readonly EventKind[] = []): { bridge: Bridge; asked: Asked
 
 const others = ["connect", "leave", "disconnect"] as const;
 
-test("frames of a room take effect in order while its backend is asked; other rooms go on", async t => {
+test("frames of a room take effect in order during a call of its backend; other rooms go on", async t => {
   const { bridge: slow, asked } = bridge(others);
   const { open } = await serve(t, { settings: { bridge: slow } });
   const client = await open();
@@ -95,7 +95,7 @@ test("frames that wait for a backend are bounded", async t => {
   assert.equal((await client.ask({ type: "presence", room_id: "x", id: "again" })).type, "presence");
 });
 
-test("a backend hears of a leave for each room and of the end, behind what it was still asked", async t => {
+test("a backend gets a leave for each room and the disconnect after the calls that are under way", async t => {
   const { bridge: slow, asked, all } = bridge(["connect", "join", "leave", "disconnect"]);
   const { open, empty } = await serve(t, { settings: { bridge: slow } });
   const client = await open();
@@ -125,7 +125,7 @@ test("a socket that ends while its join is decided is not in the room, and its b
   assert.equal(realtime.local.openRooms, 0);
 });
 
-test("a refused connect is an HTTP answer", async t => {
+test("a connect that the backend refuses is an HTTP response", async t => {
   const { bridge: slow, asked } = bridge();
   const { open, realtime } = await serve(t, { settings: { bridge: slow } });
   const opening = open();
@@ -170,7 +170,7 @@ test("a backend that has let a socket in hears of a leave where it does not get 
   assert.deepEqual(all, ["connect", "join", "leave"]);
 });
 
-test("a backend is not asked about a room more than a socket can be in", async t => {
+test("a backend is not called for a room more than a socket can be in", async t => {
   const { bridge: told, asked } = bridge(others);
   const { open } = await serve(t, { limits: { roomsPerConnection: 1 }, settings: { bridge: told } });
   const client = await open();

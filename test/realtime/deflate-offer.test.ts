@@ -34,7 +34,7 @@ for (const [offer, response] of offers) {
   });
 }
 
-test("whatever a client offers, the response is undefined or one that can go into a header", () => {
+test("the response to any offer of a client is undefined or one that can go into a header", () => {
   const part = fc.constantFrom(
     "permessage-deflate",
     ";",

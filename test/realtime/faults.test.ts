@@ -130,7 +130,7 @@ test("a socket that ends without a word leaves its rooms", async t => {
   await empty();
 });
 
-test("clients that never answer a ping are gone after the idle timeout, and none of them before", async t => {
+test("clients that never respond to a ping are gone after the idle timeout, and none of them before", async t => {
   const idleTimeout = 8000;
   const { open, port, metric, empty } = await serve(t, { sockets: { idleTimeout } });
   const alive = await open();

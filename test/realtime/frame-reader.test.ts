@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { frameTypes, nameProblem, readFrame } from "../../src/realtime/chat/frame-reader.js";
 
-test("whatever is read is a frame of a known type, or a fault that says why; nothing throws", () => {
+test("any text is read as a frame of a known type, or a fault with a message; nothing throws", () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -8,7 +8,7 @@ function stopReading(client: Client): void {
   (client.socket as unknown as { _socket: { pause(): void } })._socket.pause();
 }
 
-test("a socket that is ended by the answer to its own join is behind nowhere, and others go on", async t => {
+test("a socket that is ended by the response to its own join is behind nowhere, and others go on", async t => {
   const { open, realtime, metric } = await serve(t, {
     settings: { backpressure: { max: 16 * 1024, policy: "close" } },
   });
@@ -45,7 +45,7 @@ test("joins that wait for the broker together do not pass the limit of rooms", a
   await until(() => realtime.local.openRooms === 3);
 });
 
-test("a member that resumes again while the broker is read gets all that it asked for", async t => {
+test("a member that resumes again while the broker is read gets all messages after its lowest position", async t => {
   const broker = new SlowBroker();
   const { open } = await serve(t, { broker });
   const client = await open();

@@ -110,7 +110,7 @@ test("the first entry that a name fits holds", async t => {
   assert.equal((await clients[1]?.join("dm-a", "x"))?.type, "ack");
 });
 
-test("where servers publish, members are refused, and get what servers say", async t => {
+test("where servers publish, members cannot, and get the messages of servers", async t => {
   const { open, realtime } = await start(t, [{ match: "news-*", publish: "server" }]);
   const client = await open();
   await client.join("news-1", "Ann");
@@ -125,7 +125,7 @@ test("where servers publish, members are refused, and get what servers say", asy
   assert.equal((await client.next("receive-message")).message, "m");
 });
 
-test("without presence nobody is told of anybody", async t => {
+test("without presence no member is notified of another", async t => {
   const { open, realtime } = await start(t, [{ match: "*", presence: "off" }]);
   const [one, two] = [await open(), await open()];
   await one.join("x", "Ann");
@@ -174,7 +174,7 @@ test("a digest names all who came and went in a while once, and none who came an
   assert.equal(joined.length, 100);
 });
 
-test("without notices members come unseen, and presence still tells who is there", async t => {
+test("without notices members come unseen, and presence still lists them", async t => {
   const { open } = await start(t, [{ match: "*", notices: "off" }]);
   const [one, two] = [await open(), await open()];
   await one.join("x", "Ann");
@@ -184,7 +184,7 @@ test("without notices members come unseen, and presence still tells who is there
   assert.deepEqual(await framesOf(one), []);
 });
 
-test("who joins a room with a cache gets its last message, once and behind its ack", async t => {
+test("a member that joins a room with a cache gets its last message, once and behind its ack", async t => {
   const { open, realtime } = await start(t, [{ match: "price-*", cache: true }]);
   const early = await open();
   assert.equal((await early.join("price-1", "a")).seq, 0);
@@ -251,7 +251,7 @@ test("an ephemeral message has no number, is not kept, and does not come back to
   assert.equal(said.seq, 1);
 });
 
-test("a message with a key that its sender has used is answered with the first one's place", async t => {
+test("a message with a key that its sender has used gets the first one's position", async t => {
   const { open } = await start(t, [{ match: "*" }]);
   const [one, two] = [await open(), await open()];
   await one.join("x", "Ann");

@@ -136,7 +136,7 @@ test("a member that a server has made stays without a token", async t => {
   assert.deepEqual(client.frames, []);
 });
 
-test("the project's client asks for another token before one ends, and joins anew with one after the end", async t => {
+test("the project's client requests another token before one ends, and joins anew with one after the end", async t => {
   const { port } = await start(t);
   const client = new Client({ url: `ws://127.0.0.1:${port}/ws`, webSocket: WebSocket as never });
   t.after(() => client.close());

@@ -29,7 +29,7 @@ async function start(t: TestContext, rules: readonly SessionRule[], broker?: Bro
 
 const onePerPlatform: SessionRule = { key: "claim.PlatformID", max: 1, over: "kick_oldest" };
 
-test("a user's new socket takes the place of the oldest on the same platform, which is told why", async t => {
+test("a user's new socket takes the place of the oldest on the same platform, which gets 4409 SESSION_REPLACED", async t => {
   const { open, realtime } = await start(t, [onePerPlatform]);
   const phone = await open("ann", 1);
   const desktop = await open("ann", 3);
@@ -40,7 +40,7 @@ test("a user's new socket takes the place of the oldest on the same platform, wh
   assert.equal(realtime.local.open.size, 3);
 });
 
-test("where one more is refused the new socket is closed, until another has gone", async t => {
+test("a user's socket above the limit of sessions is closed where the policy is refuse, until another has gone", async t => {
   const { open, realtime } = await start(t, [{ key: "subject", max: 2, over: "refuse" }]);
   const [one, two] = [await open("ann", 1), await open("ann", 2)];
   const three = await open("ann", 3);

@@ -226,7 +226,7 @@ test("many that are too slow are not ended all at once", async t => {
   assert.ok(most > 0 && most <= 64, `${most} at once`);
 });
 
-test("a client that asks and never reads the answers is closed whatever the policy", async t => {
+test("a client that sends requests and never reads the responses is closed whatever the policy", async t => {
   const { open, metric, empty } = await serve(t, {
     settings: { backpressure: { max: 32 * 1024, policy: "drop" } },
   });

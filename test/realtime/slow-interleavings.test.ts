@@ -193,7 +193,7 @@ test("a member that reconnects gets no message twice when the broker has lost so
   );
 });
 
-test("a member that reconnects to a room with a new epoch is not told that it is recovered", async t => {
+test("a member that reconnects to a room with a new epoch gets recovered: false", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const sender = await open();
@@ -208,7 +208,7 @@ test("a member that reconnects to a room with a new epoch is not told that it is
   assert.deepEqual([recovered, now, seq], [false, "anew", 1]);
 });
 
-test("members that have missed the same ask the broker once", async t => {
+test("members that have missed the same messages read the broker once", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const clients = await Promise.all(Array.from({ length: 30 }, () => open()));

@@ -98,7 +98,7 @@ test("without realtime.origins only pages of the own host may open a socket, and
   }
 });
 
-test("a refusal is an HTTP answer with the error as JSON and its headers", async t => {
+test("a refused upgrade is an HTTP response with the error as JSON and its headers", async t => {
   const { url, metric } = await serve(t, authenticated);
   const { status, headers, body } = await refusal(url, [], { headers: { "x-request-id": "r1" } });
   assert.deepEqual([status, headers["www-authenticate"], headers["x-request-id"]], [500, "Bearer", "r1"]);

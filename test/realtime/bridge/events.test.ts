@@ -183,7 +183,7 @@ test("on_failure: allow does not overrule a backend that refuses an event", asyn
   assert.equal(refusal(verdict).reason, "NOT_FOUND");
 });
 
-test("a backend that dies while it is asked refuses", async () => {
+test("an event whose backend dies during the call is refused", async () => {
   const sockets: Socket[] = [];
   const server = createServer(socket => {
     sockets.push(socket);

@@ -134,7 +134,7 @@ test("a backend that hangs costs error frames, and neither the socket nor others
   assert.equal((await other.next("receive-message")).message, "again");
 });
 
-test("a backend that dies while it is asked costs an error frame", async t => {
+test("a frame whose backend dies during the call gets an error frame", async t => {
   const { open, backend } = await start(t, {
     events: { message: asking("Send", 2000) },
     unary: { Send: () => undefined },

@@ -170,7 +170,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.deepEqual(await b.broker.subscribe("general"), place);
     });
 
-    test("a page of the history ends before the number that it is asked for", async () => {
+    test("a page of the history ends before the requested number", async () => {
       const a = await node(prefix());
       for (const text of ["1", "2", "3", "4", "5"]) await a.broker.publish("general", draft(text));
       const page = async (limit: number, beforeSeq?: number) =>
@@ -300,7 +300,7 @@ export function describeBroker(kind: BrokerKind): void {
     });
 
     outage(
-      "what is signalled while a node is cut off it hears once when it is back; what was before its start, never",
+      "a node that was cut off gets signals of that time once when it is back, and none from before its start",
       async () => {
         const name = prefix();
         const wire = await startWire(server.port);
@@ -342,7 +342,7 @@ export function describeBroker(kind: BrokerKind): void {
       assert.equal(b.recorder.all.length, 5);
     });
 
-    outage("a node that was cut off for too long is told the exact gap", async () => {
+    outage("a node that was cut off for too long gets the exact gap", async () => {
       const name = prefix();
       const wire = await startWire(server.port);
       closing.push(wire.close);
@@ -470,7 +470,7 @@ export function describeBroker(kind: BrokerKind): void {
     });
 
     outage(
-      "the members of a node that died leave once, told by another node, which learns of their rooms",
+      "the members of a node that died leave once, announced by another node, which learns of their rooms",
       async () => {
         const name = prefix();
         const wire = await startWire(server.port);
@@ -516,7 +516,7 @@ export function describeBroker(kind: BrokerKind): void {
       },
     );
 
-    outage("members that left or came while a node was cut off are told when it is back", async () => {
+    outage("a node that was cut off is notified of members that left or came when it is back", async () => {
       const name = prefix();
       const wire = await startWire(server.port);
       closing.push(wire.close);
@@ -539,7 +539,7 @@ export function describeBroker(kind: BrokerKind): void {
     });
 
     outage(
-      "members are there again after the server has lost everything, and nobody is told anything",
+      "members are there again after the server has lost everything, and no member gets any notice of it",
       async () => {
         const name = prefix();
         const [a, b] = [await node(name), await node(name)];

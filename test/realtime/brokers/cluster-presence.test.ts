@@ -23,7 +23,7 @@ function storeOf(written: () => void): PresenceStore {
   };
 }
 
-test("who enters a room while a write of presence comes to its end is written too, at whatever step that is", async () => {
+test("a member that enters a room while a write of presence comes to its end is written too, at whatever step that is", async () => {
   for (let step = 0; step < 12; step++) {
     let writes = 0;
     const presence = new ClusterPresence(

@@ -76,7 +76,7 @@ test("a room whose messages have all expired keeps its position while it has mem
   await server.close();
 });
 
-test("a NATS server that comes back from an older backup gives no number twice, and members are told", {
+test("a NATS server that comes back from an older backup gives no number twice, and an older position is not recovered", {
   skip,
 }, async () => {
   const server = await startNats();

@@ -165,7 +165,7 @@ describeBroker({
     }),
 });
 
-test("rooms in a Redis Cluster go on at the replica that takes the place of their master, asked to or after its death", {
+test("rooms in a Redis Cluster go on at the replica that takes the place of their master, by command or after its death", {
   skip,
   timeout: 120_000,
 }, async () => {

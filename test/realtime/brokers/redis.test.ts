@@ -83,7 +83,7 @@ test("entries of rooms in Redis expire", { skip }, async () => {
   await server.close();
 });
 
-test("a Redis server that comes back from an older snapshot gives no number twice, and members are told", {
+test("a Redis server that comes back from an older snapshot gives no number twice, and an older position is not recovered", {
   skip,
 }, async () => {
   const server = await startRedis(false);

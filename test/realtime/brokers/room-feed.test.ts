@@ -142,7 +142,7 @@ test("more than may be held is read again instead", async () => {
   );
 });
 
-test("whatever is lost, doubled or read, every number is delivered once or in a gap, in order", async () => {
+test("every number of a room feed is delivered once or in a gap, in order, with any messages lost or doubled", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ lost: fc.boolean(), twice: fc.boolean(), cut: fc.boolean() }), { maxLength: 40 }),

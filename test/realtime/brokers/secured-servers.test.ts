@@ -151,7 +151,7 @@ describe("NATS with TLS and passwords", { skip: withoutNats }, () => {
     await fails<NatsServers>(createNatsBroker, { url: `tls://${host}` }, /unable to verify|self-signed/);
   });
 
-  test("a broker that was told to use TLS does not speak to a NATS server without it", async () => {
+  test("a broker that is configured to use TLS does not connect to a NATS server without it", async () => {
     const host = await start();
     await fails<NatsServers>(createNatsBroker, { url: `tls://${host}` }, /does not support 'tls'/);
     await fails<NatsServers>(createNatsBroker, { url: `nats://${host}`, tls: {} }, /does not support 'tls'/);
