@@ -312,7 +312,7 @@ for (const [name, start, skipped] of engines) {
       socket.destroy();
     });
 
-    test("a client that answers no ping is closed after the idle time, one that answers stays", {
+    test("a client without pongs is closed after the idle time, one that sends pongs stays", {
       timeout: 60_000,
     }, async t => {
       const { port, witness, url } = await serve(start, t, undefined, 8000);

@@ -143,7 +143,7 @@ export const oddBodies: readonly OddRequest[] = [
     },
   },
   {
-    what: "more requests at once than may be under way: as many are answered, and one is told",
+    what: "more pipelined requests than may be under way at once",
     parts: [get("/a").repeat(150)],
     outcome: {
       fastify: `${Array(100).fill("GET /a 0").join("; ")} -> ${"200 ".repeat(100)}400 closed`,

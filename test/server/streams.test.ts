@@ -356,7 +356,7 @@ for (const [name, start, skip] of engines) {
         }
       }));
 
-    it("a stream that answers a chunked request is its connection's last response", () =>
+    it("a streamed response to a chunked request is its connection's last response", () =>
       run(async (engine, arrivals) => {
         const socket = open(engine, `POST /a ${head}transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n`);
         const { request, response } = await arrivals.next();

@@ -154,7 +154,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
   });
 
   describe("bodies", () => {
-    it("bodies on the uws engine are kept until they are asked for, and then come whole", async () => {
+    it("bodies on the uws engine are kept until they are read, and then come whole", async () => {
       const arrived = signal<Exchange>();
       const engine = await start((...exchange) => arrived.give(exchange));
       const body = "x".repeat(3 << 20);
@@ -222,7 +222,7 @@ describe("the uws engine", { skip: await uwsSkipped() }, () => {
     await closed;
   });
 
-  it("the uws engine ends what is still under way when it is told to", async () => {
+  it("destroying the uws engine ends the requests that are under way", async () => {
     const arrived = signal<Exchange>();
     const engine = await start((...exchange) => arrived.give(exchange));
     const busy = untilClosed(open(engine, `GET / ${head}\r\n`));

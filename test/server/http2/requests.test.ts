@@ -196,7 +196,7 @@ describe("requests over HTTP/2", () => {
     });
   });
 
-  test("a request that expects it is asked for its body when somebody reads it", async () => {
+  test("a request with expect: 100-continue gets 100 when its body is read", async () => {
     handler = async (request, response) => response.send(200, [], await request.body(100));
     const stream = session.request({ ":path": "/", ":method": "POST", expect: "100-continue" });
     await once(stream, "continue");
