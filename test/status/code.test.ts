@@ -26,7 +26,7 @@ test("every gRPC code has the HTTP status of the design", () => {
   assert.deepEqual(actual, { ...expected });
 });
 
-test("a code has its name, and codes that gRPC does not define are named by number and answer 500", () => {
+test("a code has its name, and codes that gRPC does not define are named by number and are HTTP 500", () => {
   for (const [name, code] of Object.entries(Code)) assert.equal(codeName(code), name);
   assert.equal(codeName(1501), "CODE_1501");
   assert.equal(httpStatus(1501), 500);
