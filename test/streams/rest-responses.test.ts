@@ -171,12 +171,12 @@ describe("a server stream over REST", () => {
     await backend.onCancelled();
   });
 
-  it("a server stream over REST answers HEAD with its head alone, and ends the call", async () => {
+  it("a server stream over REST responds to HEAD with its head alone", async () => {
     const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { method: "HEAD" });
     assert.deepEqual([response.status, await response.text()], [200, ""]);
   });
 
-  it("a server stream over REST ends in band at the deadline of its method, and at the one that the client asks for", async () => {
+  it("a server stream over REST ends in band at the deadline of its method, and at the one of the client's request", async () => {
     const body = '{"count":1,"hang":true}';
     const headers = { "content-type": "application/json" };
     const own = await fetch(`${gateway.url}/v1/rooms/a:find`, { method: "POST", headers, body });
