@@ -106,7 +106,7 @@ test("long paths are cut in the access log, and line breaks in them cannot forge
   assert.deepEqual(more, []);
 });
 
-test("the access log has no subject unless it is told to; plain ones are cut, hashed ones are an HMAC that others can compute", () => {
+test("the access log has no subject unless configured; plain ones are cut, hashed ones are an HMAC that others can compute", () => {
   const key = "0123456789abcdef";
   const identity = { provider: "users", subject: "alice" };
   const entry = { ...success, identity };

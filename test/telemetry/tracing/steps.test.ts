@@ -214,7 +214,7 @@ it("an attempt at a tRPC backend names tRPC as its system, and its code is none 
   assert.ok(bytes.includes("protogate.backend_code") && !bytes.includes("rpc.grpc.status_code"));
 });
 
-it("traces that callers ask for are bounded by the second, and decided by the share where callers do not count", () => {
+it("traces that callers request are bounded by the second, and decided by the share where callers do not count", () => {
   let now = 0;
   const sink = { add: () => undefined } as never;
   const caller = {

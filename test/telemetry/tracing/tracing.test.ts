@@ -282,7 +282,7 @@ ${more}`,
     await gateway.close();
   });
 
-  it("requests are answered while the collector fails, and what is lost is counted", async () => {
+  it("requests get responses while the collector fails, and lost spans are counted", async () => {
     await start(1);
     collector.status = 400;
     assert.equal((await send(`${gateway.url}/v1/items/7`, {})).status, 200);
