@@ -181,7 +181,7 @@ test("content that looks like a boundary again and again costs time in proportio
   assert.equal(part?.content, content);
 });
 
-test("whatever is written as a form is read as it was written, however it is cut into pieces", () => {
+test("any parts written as a form are read as they were written, however they are cut into pieces", () => {
   const piece = fc.oneof(
     fc.constantFrom("\r", "\n", "-", "--", "--b", "\r\n--", "\r\n--a", "\0"),
     fc.string(),

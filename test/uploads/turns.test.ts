@@ -94,7 +94,7 @@ test("a form that is refused in the middle leaves those behind it alone", async 
   assert.equal(next.status, "fulfilled");
 });
 
-test("a form with more fields than http.uploads.parts is told so, urlencoded ones too", async () => {
+test("a urlencoded form with more fields than http.uploads.parts is refused with the limit", async () => {
   const few = { ...limits, parts: 1500 };
   const body = Buffer.from("rInt32=1&".repeat(1501));
   await assert.rejects(
