@@ -138,7 +138,7 @@ test("TLS: a server with a certificate of an unknown authority is refused", { sk
   assert.match(status.message, /certificate/);
 });
 
-test("TLS: a client certificate is presented to a server that asks for one", { skip }, async () => {
+test("TLS: a client certificate is presented to a server that requests one", { skip }, async () => {
   const ca = pem("ca.pem");
   const status = await call(`localhost:${mutualTls.port}`, {
     ca,
