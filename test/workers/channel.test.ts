@@ -105,7 +105,7 @@ describe("the channel between the primary and a worker", () => {
     assert.match(String(failures.pop()), /one/);
   });
 
-  it("a request that is not answered in time fails, and its late response is dropped", async () => {
+  it("a request without a response in time fails, and its late response is dropped", async () => {
     const [left, right] = await pair();
     const slow = question<null, null>("slow");
     let answer = (): void => undefined;
