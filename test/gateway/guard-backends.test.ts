@@ -124,7 +124,7 @@ rate_limits: { one: { concurrency: 20, key: global } }`,
     assert.equal(gate.checks(), 1);
   });
 
-  test("a caller that leaves in the middle of a body during the call of a provider releases its permit", async () => {
+  test("a caller that leaves in the middle of a body during the call to a provider releases its permit", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),
@@ -156,7 +156,7 @@ rate_limits: { one: { concurrency: 1, key: global } }`,
     assert.equal((await free).status, 200);
   });
 
-  test("a caller that leaves a forwarded request during the call of a provider releases its permit", async () => {
+  test("a caller that leaves a forwarded request during the call to a provider releases its permit", async () => {
     const asked: string[] = [];
     const legacy = createServer((request, response) => {
       asked.push(request.url ?? "");
@@ -200,7 +200,7 @@ http: { proxy: [{ prefix: /legacy, upstream: legacy, auth: forward, rate_limit: 
     assert.deepEqual(asked, ["/legacy/free"]);
   });
 
-  test("a body that stops during the call of a provider has no more time than another", async () => {
+  test("a body that stops during the call to a provider has no more time than another", async () => {
     const hold = new Hold();
     const gate = await startGate(
       hold.handler(yes),

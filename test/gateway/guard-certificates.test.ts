@@ -134,7 +134,7 @@ auth:
     });
   }
 
-  test("over plain HTTP no header counts as a certificate, and check reports that client_ca is missing", async () => {
+  test("an mtls provider without client_ca is an error, and plain HTTP at its listener reaches no route", async () => {
     await assert.rejects(
       start(""),
       /client certificates are asked for by listeners\.http\.tls\.client_ca; it is missing/,

@@ -59,7 +59,7 @@ function login(claims: Record<string, unknown>): Promise<string> {
 
 const json = { "content-type": "application/json" };
 
-test("a thousand users with requests at the same time get each their own token", async () => {
+test("a thousand users that request LiveKit tokens at the same time each get their own", async () => {
   const before = await gatewayMetrics();
   const users = Array.from({ length: 1000 }, (_, index) => `user-${index}`);
   await Promise.all(

@@ -36,7 +36,7 @@ it("a connection's peer address is not read again while all come from one peer",
   }
 });
 
-it("the peer address of every connection is read once two peers were there together, until none is left", () => {
+it("after two peers were connected at once the peer address of every connection is read, until none is left", () => {
   const peers = new PeerAddresses();
   const [one, other, third] = [peer(10, 0, 0, 1), peer(10, 0, 0, 2), peer(10, 0, 0, 3)];
   peers.counted(one, 1);

@@ -44,7 +44,7 @@ function bridge(sync: readonly EventKind[] = []): { bridge: Bridge; asked: Asked
 
 const others = ["connect", "leave", "disconnect"] as const;
 
-test("frames of a room take effect in order during a call of its backend; other rooms go on", async t => {
+test("frames of a room take effect in order during a call to its backend; other rooms go on", async t => {
   const { bridge: slow, asked } = bridge(others);
   const { open } = await serve(t, { settings: { bridge: slow } });
   const client = await open();

@@ -208,7 +208,7 @@ test("a member that reconnects to a room with a new epoch gets recovered: false"
   assert.deepEqual([recovered, now, seq], [false, "anew", 1]);
 });
 
-test("members that have missed the same messages read the broker once", async t => {
+test("the broker is read once for all members that have missed the same messages", async t => {
   const broker = new AskedBroker();
   const { open, realtime } = await serve(t, { broker });
   const clients = await Promise.all(Array.from({ length: 30 }, () => open()));
