@@ -85,3 +85,29 @@ function expiryOf(file: string): number | undefined {
     return undefined;
   }
 }
+
+/**
+ * Adds an error for each server that is not given by a URL of one of the schemes.
+ * @param url one or several with commas between; undefined where it had a problem already
+ * @param schemes with their colons
+ * @returns the valid ones
+ */
+export function checkServerUrls(
+  at: Path,
+  url: string | undefined,
+  schemes: readonly string[],
+  findings: Findings,
+): URL[] {
+  const urls: URL[] = [];
+  for (const each of url?.split(",") ?? []) {
+    const found = URL.canParse(each.trim()) ? new URL(each.trim()) : undefined;
+    if (found !== undefined && schemes.includes(found.protocol) && found.hostname !== "") {
+      urls.push(found);
+      continue;
+    }
+    // An address with a password in it would be repeated here.
+    const forms = schemes.map(scheme => `${scheme}//host:port`).join(" or ");
+    findings.error(at, `expected ${forms}`);
+  }
+  return urls;
+}

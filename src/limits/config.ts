@@ -147,25 +147,23 @@ function checkStore(at: Path, limit: DraftOf<RateLimitConfig>, findings: Finding
     const key = name as keyof typeof serverKeys;
     if (store === name) {
       if (!(key in limit)) {
-        findings.error(at, `missing key "${key}"; the store needs the URL of its server`);
+        findings.error(at, `missing key "${key}"; expected where the server of the store is`);
       }
       if (!("requests" in limit)) {
         findings.error([...at, "store"], `"${name}" counts rates; "concurrency" alone is counted in memory`);
       }
     }
-    const url = limit[key];
-    if (url === undefined) continue;
-    const problem = server.urlProblem(url);
-    if (problem !== undefined) findings.error([...at, key], problem);
-    else if (store !== undefined && store !== name) {
+    const given = limit[key];
+    if (given === undefined) continue;
+    server.check([...at, key], given, findings);
+    if (store !== undefined && store !== name)
       findings.error([...at, key], `"${key}" without "store: ${name}"`);
-    }
   }
 }
 
-/** The URL of the server that the limit counts on; empty where it counts in this process. */
-export function storeUrl(limit: RateLimitConfig): string {
+/** The server that the limit counts on; undefined where it counts in this process. */
+export function storeServer(limit: RateLimitConfig): unknown {
   return storeType(limit.store).server === undefined
-    ? ""
-    : (limit[limit.store as keyof typeof serverKeys] ?? "");
+    ? undefined
+    : limit[limit.store as keyof typeof serverKeys];
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "../telemetry/logger.js";
-import { type RateLimitConfig, storeUrl } from "./config.js";
+import { type RateLimitConfig, storeServer } from "./config.js";
 import type { Borrower } from "./lending/borrower.js";
 import { Limit, type Pass } from "./limit.js";
 import type { Admission, Limited, Limiter } from "./limiter.js";
@@ -44,7 +44,7 @@ export function createLimits(
 
 class CompiledLimits implements Limits {
   readonly #limits = new Map<string, Limit>();
-  /** By kind and URL. */
+  /** By kind and server. */
   readonly #backends = new Map<string, StoreBackend>();
 
   constructor(
@@ -85,12 +85,13 @@ class CompiledLimits implements Limits {
   }
 
   #backend(config: RateLimitConfig, before: CompiledLimits | undefined, context: StoreContext): StoreBackend {
-    const url = storeUrl(config);
-    const id = `${config.store} ${url}`;
+    const server = storeServer(config);
+    const type = storeType(config.store);
+    const id = `${config.store} ${server === undefined ? "" : type.server?.identity(server)}`;
     const known = this.#backends.get(id);
     if (known !== undefined) return known;
     const open = before === undefined ? undefined : before.#backends.get(id);
-    const backend = open ?? storeType(config.store).open(url, context);
+    const backend = open ?? type.open(server, context);
     backend.retain();
     this.#backends.set(id, backend);
     return backend;

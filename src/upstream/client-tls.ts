@@ -30,6 +30,13 @@ export function clientTls(description: string) {
   return Type.Union([Type.Literal(true), files], { description });
 }
 
+/** The option `tls` beside a URL, whose scheme may ask for TLS, too. */
+export const tlsBesideUrl = Type.Optional(
+  clientTls(
+    "Connect over TLS, with these files; the scheme of `url` alone trusts the authorities of the system.",
+  ),
+);
+
 export function checkClientTls(
   at: Path,
   tls: DraftOf<ClientTlsConfig> | undefined,

@@ -84,7 +84,7 @@ for (const [what, yaml, ...said] of [
   [
     "in Redis without a URL",
     "a: { requests: 1, store: redis }",
-    '2:16: error: missing key "redis"; the store needs the URL of its server (at rate_limits.a)',
+    '2:16: error: missing key "redis"; expected where the server of the store is (at rate_limits.a)',
   ],
   [
     "in Redis without a rate",
@@ -99,7 +99,27 @@ for (const [what, yaml, ...said] of [
   [
     "with a URL of something else",
     "a: { requests: 1, store: redis, redis: 'http://x:hunter2@r' }",
-    "2:55: error: expected a URL such as redis://host:6379/0 or rediss://host:6379 (at rate_limits.a.redis)",
+    "2:55: error: expected redis://host:port or rediss://host:port (at rate_limits.a.redis)",
+  ],
+  [
+    "with several servers of Redis and nothing that tells them apart",
+    "a: { requests: 1, store: redis, redis: 'redis://a,redis://b' }",
+    '2:55: error: several servers need "sentinel" or "cluster: true" (at rate_limits.a.redis)',
+  ],
+  [
+    "with a database of Redis that is no number",
+    "a: { requests: 1, store: redis, redis: 'redis://a/limits' }",
+    "2:55: error: expected the number of a database behind the port, such as redis://host:6379/0 (at rate_limits.a.redis)",
+  ],
+  [
+    "with a database of a Redis Cluster",
+    "a: { requests: 1, store: redis, redis: { url: 'redis://a/1', cluster: true } }",
+    "2:62: error: a cluster has no databases; expected a URL without one (at rate_limits.a.redis.url)",
+  ],
+  [
+    "that sentinels and a cluster are to count",
+    "a: { requests: 1, store: redis, redis: { url: 'redis://a', cluster: true, sentinel: { master: m } } }",
+    '2:84: error: "sentinel" is there, too; expected one of them (at rate_limits.a.redis.cluster)',
   ],
   [
     "that nobody may name",

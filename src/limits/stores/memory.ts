@@ -63,9 +63,9 @@ export interface MemoryStore extends Store {
 
 /** Counts of this process, or of all workers. */
 export const memory = {
-  open: (_url, { now, borrower }) => ({
+  open: (_, { now, borrower }) => ({
     store: (limit, rate) => borrower?.store(limit, rate) ?? createMemoryStore(rate, now),
     retain: () => {},
     release: () => {},
   }),
-} satisfies StoreType;
+} satisfies StoreType<undefined>;

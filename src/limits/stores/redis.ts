@@ -1,13 +1,31 @@
-import { createRequire } from "node:module";
-import { type Rate, ticksPerMillisecond } from "../rate.js";
+import { hash } from "node:crypto";
+import { mapping, text } from "../../config/schema.js";
+import { Type } from "../../config/type-builder.js";
+import type { Logger } from "../../telemetry/logger.js";
+import { readClientTls } from "../../upstream/client-tls.js";
+import { checkRedisServers, type RedisServersConfig, redisServersKeys } from "../../upstream/redis/config.js";
+import {
+  canMove,
+  isMoved,
+  loadIoredis,
+  type RedisServers,
+  redisOptions,
+} from "../../upstream/redis/servers.js";
+import { type Decision, type Rate, ticksPerMillisecond } from "../rate.js";
 import type { StoreBackend, StoreContext, StoreType } from "./store.js";
 
 /** Milliseconds that a decision may take. */
 const defaultTimeoutMs = 100;
-/** Milliseconds in which Redis is not used after it has not responded. */
+/** Milliseconds in which a server is not used after it has not responded. */
 const pause = 1000;
 /** Milliseconds without any response after which the connection is closed, with all pending commands. */
 const hopeless = 5000;
+/** Most milliseconds between two attempts to connect. */
+const maxPauseMs = 2000;
+/** Milliseconds of one step to a connection. */
+const connectTimeoutMs = 2000;
+/** Into how many parts, each on one of the masters, the buckets of a cluster are divided: a master that fails takes its own along. */
+const clusterParts = 16;
 
 /**
  * The algorithm of `rate.ts` with the clock of the Redis server. Times count from 2025, so that the ticks of a century
@@ -30,78 +48,161 @@ return {1, debt}
 
 type Take = (key: string, interval: number, burst: number) => Promise<[admitted: number, debt: number]>;
 
+const ServersSchema = mapping(
+  redisServersKeys,
+  "Redis with TLS files, behind sentinels, or a Redis Cluster.",
+);
+const schema = Type.Union(
+  [
+    text("nonempty", { description: "`redis://user:password@host:6379/0`, or `rediss://` for TLS." }),
+    ServersSchema,
+  ],
+  { description: "Where Redis is: its URL, or a mapping with the keys of `realtime.broker`." },
+);
+
+/** The value of `redis` in a limit. */
+type RedisConfig = string | RedisServersConfig;
+
+/** The files were checked when loading. */
+function serversOf(config: RedisConfig): RedisServers {
+  return typeof config === "string" ? { url: config } : { ...config, tls: readClientTls(config.tls) };
+}
+
+/** Reports that the first of several connections fails, and that all work again. */
+class Availability {
+  readonly #log: StoreContext["log"];
+  readonly #hosts: string;
+  readonly #failed = new Set<object>();
+
+  /** @param url never logged */
+  constructor(log: Pick<Logger, "warn" | "info">, url: string) {
+    this.#log = log;
+    this.#hosts = url
+      .split(",")
+      .map(each => new URL(each.trim()).host)
+      .join(",");
+  }
+
+  failed(connection: object, error: string, what: string): void {
+    if (this.#failed.size === 0)
+      this.#log.warn({ redis: this.#hosts, error }, `the store of rate limits ${what}`);
+    this.#failed.add(connection);
+  }
+
+  works(connection: object): void {
+    if (this.#failed.delete(connection) && this.#failed.size === 0)
+      this.#log.info({ redis: this.#hosts }, "the store of rate limits is available again");
+  }
+}
+
+interface Connection {
+  /** Rejects where the server does not respond in time. */
+  take(key: string, rate: Rate): Promise<Decision>;
+  close(): void;
+}
+
 /**
- * Connects in the background and again after a loss, each time waiting longer, up to 5 s.
- * @param url `redis://` or `rediss://`; never logged
+ * Connects in the background and again after a loss, each time waiting longer.
+ * @param prefix of the keys, which are on one server
  */
-function connectRedis(
-  url: string,
-  { log, timeoutMs = defaultTimeoutMs }: Pick<StoreContext, "log" | "timeoutMs">,
-): StoreBackend {
-  const { host } = new URL(url);
-  // Loaded where it is used, not by every gateway.
-  const { Redis } = createRequire(import.meta.url)("ioredis") as typeof import("ioredis");
-  const redis = new Redis(url, {
+function connect(
+  servers: RedisServers,
+  prefix: string,
+  timeoutMs: number,
+  availability: Availability,
+): Connection {
+  const redis = new (loadIoredis().Redis)({
+    ...redisOptions(servers, prefix, connectTimeoutMs),
     // A decision is made now or without Redis: nothing waits for a connection and nothing is sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    connectTimeout: 2000,
+    connectTimeout: connectTimeoutMs,
     disableClientInfo: true,
-    retryStrategy: times => Math.min(50 * 2 ** Math.min(times, 7), 5000) + Math.random() * 100,
+    retryStrategy: (times: number) =>
+      Math.min(50 * 2 ** Math.min(times, 10), maxPauseMs) * (0.5 + Math.random() / 2),
     scripts: { takeFromBucket: { lua: script, numberOfKeys: 1 } },
   });
-  const take: Take = (redis as unknown as { takeFromBucket: Take }).takeFromBucket.bind(redis);
-  let users = 0;
-  let down = false;
+  const bucket: Take = (redis as unknown as { takeFromBucket: Take }).takeFromBucket.bind(redis);
   let silentUntil = 0;
   let openSince: number | undefined;
-  redis.on("error", (error: Error) => {
-    if (!down) log.warn({ redis: host, error: error.message }, "the store of rate limits is not available");
-    down = true;
-  });
-  const recovered = (): void => {
+  redis.on("error", (error: Error) => availability.failed(redis, error.message, "is not available"));
+  const works = (): void => {
     openSince = undefined;
-    if (!down) return;
-    log.info({ redis: host }, "the store of rate limits is available again");
-    down = false;
+    availability.works(redis);
   };
   redis.on("ready", () => {
     silentUntil = 0;
-    recovered();
+    works();
   });
-  const ask = async (key: string, rate: Rate) => {
-    if (redis.status !== "ready" || performance.now() < silentUntil) throw new Error("not available");
-    try {
-      const [admitted, debt] = await answered(take(key, rate.interval, rate.burst), timeoutMs);
-      recovered();
-      return { admitted: admitted === 1, debt };
-    } catch (error) {
-      const time = performance.now();
-      silentUntil = time + pause;
-      openSince ??= time;
-      if (!down) log.warn({ redis: host, error: String(error) }, "the store of rate limits does not answer");
-      down = true;
-      if (time - openSince > hopeless) {
-        openSince = undefined;
-        redis.disconnect(true);
-      }
-      throw error;
-    }
-  };
   return {
-    store: (limit, rate) => ({ take: key => ask(`protogate:limit:${limit}:${key}`, rate) }),
+    take: async (key, rate) => {
+      if (redis.status !== "ready" || performance.now() < silentUntil) throw new Error("not available");
+      try {
+        const [admitted, debt] = await inTime(bucket(key, rate.interval, rate.burst), timeoutMs);
+        works();
+        return { admitted: admitted === 1, debt };
+      } catch (error) {
+        const time = performance.now();
+        silentUntil = time + pause;
+        openSince ??= time;
+        availability.failed(redis, String(error), "does not answer");
+        if (time - openSince > hopeless || (canMove(servers) && isMoved(error))) {
+          openSince = undefined;
+          redis.disconnect(true);
+        }
+        throw error;
+      }
+    },
+    close: () => redis.disconnect(),
+  };
+}
+
+/** One connection, of a cluster one for each part of the buckets. */
+function open(
+  config: RedisConfig | undefined,
+  { log, timeoutMs = defaultTimeoutMs }: Pick<StoreContext, "log" | "timeoutMs">,
+): StoreBackend {
+  if (config === undefined) throw new Error("loading has checked that there is a server");
+  const servers = serversOf(config);
+  const prefixes = servers.cluster
+    ? Array.from({ length: clusterParts }, (_, part) => `{protogate:limit:${part}}`)
+    : ["protogate:limit"];
+  const availability = new Availability(log, servers.url);
+  const parts = prefixes.map(prefix => ({
+    prefix,
+    connection: connect(servers, prefix, timeoutMs, availability),
+  }));
+  let users = 0;
+  return {
+    store: (limit, rate) => ({
+      take: key => {
+        const bucket = `${limit}:${key}`;
+        const { prefix, connection } = parts[
+          parts.length === 1 ? 0 : partOf(bucket)
+        ] as (typeof parts)[number];
+        return connection.take(`${prefix}:${bucket}`, rate);
+      },
+    }),
     retain: () => {
       users++;
     },
     release: () => {
-      if (--users === 0) redis.disconnect();
+      if (--users === 0) for (const { connection } of parts) connection.close();
     },
   };
 }
 
+/** FNV-1a: all gateways divide the buckets in the same way. */
+function partOf(bucket: string): number {
+  let hashed = 0x811c9dc5;
+  for (let index = 0; index < bucket.length; index++)
+    hashed = Math.imul(hashed ^ bucket.charCodeAt(index), 0x01000193);
+  return (hashed >>> 0) % clusterParts;
+}
+
 /** Rejects where no response came in time. Bytes that arrived while this process itself was busy are read first. */
-function answered<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
+function inTime<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));
     const timer = setTimeout(() => setImmediate(late), timeoutMs);
@@ -116,18 +217,15 @@ function answered<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
   });
 }
 
-function isRedisUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, pathname } = new URL(text);
-  return /^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d{0,4})?$/.test(pathname);
-}
-
 /** Counts that all gateways with the same Redis share. */
 export const redis = {
   server: {
-    description: "Where Redis is, `redis://user:password@host:6379/0` or `rediss://` for TLS.",
-    urlProblem: url =>
-      isRedisUrl(url) ? undefined : "expected a URL such as redis://host:6379/0 or rediss://host:6379",
+    schema,
+    check: (at, config, findings) =>
+      typeof config === "string"
+        ? checkRedisServers(at, { url: config }, findings, at)
+        : checkRedisServers(at, config, findings),
+    identity: config => hash("sha256", JSON.stringify(serversOf(config))),
   },
-  open: connectRedis,
-} satisfies StoreType;
+  open,
+} satisfies StoreType<RedisConfig>;

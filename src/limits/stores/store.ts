@@ -1,3 +1,7 @@
+import type { TSchema } from "typebox";
+import type { Path } from "../../config/diagnostic.js";
+import type { Findings } from "../../config/findings.js";
+import type { DraftOf } from "../../config/schema.js";
 import type { Logger } from "../../telemetry/logger.js";
 import type { Decision, Rate } from "../rate.js";
 
@@ -26,17 +30,17 @@ export interface StoreContext {
 }
 
 /** A kind of store: the value of `store`. Clients of servers are loaded only where they are used. */
-export interface StoreType {
+export interface StoreType<Server = never> {
   /**
-   * Set where counts are on a server, whose URL a limit has under the kind's own name; while the server does not
+   * Set where counts are on a server, which a limit names under the kind's own name; while the server does not
    * respond, `on_store_failure` holds.
    */
   readonly server?: {
-    /** The description of the URL, for the schema. */
-    readonly description: string;
-    /** The error in a URL, without showing it: it may hold a password. */
-    urlProblem(url: string): string | undefined;
+    readonly schema: TSchema;
+    check(at: Path, config: DraftOf<Server>, findings: Findings): void;
+    /** The same where connections are the same, files of certificates included. */
+    identity(config: Server): string;
   };
-  /** @param url of the server, checked; empty for a kind without */
-  open(url: string, context: StoreContext): StoreBackend;
+  /** @param server checked; undefined for a kind without */
+  open(server: Server | undefined, context: StoreContext): StoreBackend;
 }

@@ -1,4 +1,5 @@
 import { randomHex } from "../../telemetry/ids.js";
+import type { RedisServers } from "../../upstream/redis/servers.js";
 import type {
   Broker,
   BrokerOptions,
@@ -16,7 +17,6 @@ import { ClusterPresence, changeOf } from "./cluster-presence.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
 import { headGrace, heldRooms, openRoom, publishMessage, readRoom, sendSignal } from "./redis-scripts.js";
-import type { RedisServers } from "./redis-servers.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import { keptSignals, Signals, signalLifeMs } from "./signals.js";
 

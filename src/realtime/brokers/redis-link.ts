@@ -2,15 +2,15 @@ import { Redis } from "ioredis";
 import { errorMessage } from "../../net/error-text.js";
 import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
-import { brokerUnavailable } from "./broker.js";
-import type { Script } from "./redis-scripts.js";
 import {
   canMove,
   isMoved,
   type RedisConnectionOptions,
   type RedisServers,
   redisOptions,
-} from "./redis-servers.js";
+} from "../../upstream/redis/servers.js";
+import { brokerUnavailable } from "./broker.js";
+import type { Script } from "./redis-scripts.js";
 
 /** Events of a link, for its broker. */
 export interface LinkListener {

@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import type { TObject } from "typebox";
-import { checkPath } from "../../config/check.js";
+import { checkPath, checkServerUrls } from "../../config/check.js";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
 import { choice, type DraftOf, type Loaded, mapping, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
 import { readFileSync } from "../../net/files.js";
-import { checkClientTls, clientTls, readClientTls } from "../../upstream/client-tls.js";
+import { checkClientTls, readClientTls, tlsBesideUrl } from "../../upstream/client-tls.js";
+import { checkRedisServers, redisServersKeys } from "../../upstream/redis/config.js";
 import type { Broker, BrokerOptions } from "./broker.js";
 import { MemoryBroker } from "./memory-broker.js";
 
@@ -26,11 +27,6 @@ const prefix = text("token", {
     "What the broker's keys and subjects begin with: gateways with the same one share their rooms.",
   default: "protogate",
 });
-const tls = Type.Optional(
-  clientTls(
-    "Connect over TLS, with these files; the scheme of `url` alone trusts the authorities of the system.",
-  ),
-);
 
 const MemorySchema = mapping(
   { type: choice(["memory"], { description: "In this process alone." }) },
@@ -50,7 +46,7 @@ const NatsSchema = mapping(
         "nats://user:password@host:port or tls://host:port, several with commas between. A user without password is a token.",
     }),
     prefix,
-    tls,
+    tls: tlsBesideUrl,
     credentials: Type.Optional(
       text("keyPath", { description: "File with the JWT and the seed of a user (`.creds`)." }),
     ),
@@ -61,7 +57,9 @@ const NatsSchema = mapping(
 const nats = {
   schema: NatsSchema,
   check: (at, config, findings) => {
-    const urls = checkServers(at, config, ["nats:", "tls:"], findings);
+    checkPrefix(at, config, findings);
+    checkClientTls([...at, "tls"], config.tls, findings);
+    const urls = checkServerUrls([...at, "url"], config.url, ["nats:", "tls:"], findings);
     if (config.credentials === undefined) return;
     checkCredentials([...at, "credentials"], config.credentials, findings);
     if (urls.some(({ username }) => username !== ""))
@@ -84,44 +82,15 @@ function checkCredentials(at: Path, file: string, findings: Findings): void {
 }
 
 const RedisSchema = mapping(
-  {
-    type: choice(["redis"], { description: "Redis 6.2 or later." }),
-    url: text("nonempty", {
-      description:
-        "redis://user:password@host:port/db, or rediss:// for TLS; of sentinels or nodes of a cluster several with commas between.",
-    }),
-    prefix,
-    tls,
-    sentinel: Type.Optional(
-      mapping(
-        {
-          master: text("nonempty", { description: "By which name the sentinels know the master." }),
-          username: Type.Optional(text("nonempty", { description: "The user of the sentinels." })),
-          password: Type.Optional(text("secret", { description: "The password of the sentinels." })),
-        },
-        "`url` names sentinels, which know the server; user, password and database in it are those of that server.",
-      ),
-    ),
-    cluster: Type.Optional(
-      Type.Literal(true, {
-        description:
-          "`url` names nodes of a Redis Cluster. Rooms are on the master of the slot of `{prefix}`.",
-      }),
-    ),
-  },
+  { type: choice(["redis"], { description: "Redis 6.2 or later." }), prefix, ...redisServersKeys },
   "Rooms that several gateways share through Redis.",
 );
 
 const redis = {
   schema: RedisSchema,
   check: (at, config, findings) => {
-    const urls = checkServers(at, config, ["redis:", "rediss:"], findings);
-    if (config.cluster !== undefined && "sentinel" in config)
-      findings.error([...at, "cluster"], '"sentinel" is there, too; expected one of them');
-    if (config.cluster !== undefined && urls.some(({ pathname }) => !/^\/?0?$/.test(pathname)))
-      findings.error([...at, "url"], "a cluster has no databases; expected a URL without one");
-    if (urls.length > 1 && config.cluster === undefined && !("sentinel" in config))
-      findings.error([...at, "url"], 'several servers need "sentinel" or "cluster: true"');
+    checkPrefix(at, config, findings);
+    checkRedisServers(at, config, findings);
   },
   create: async ({ tls, ...config }, context) =>
     (await import("./redis-broker.js")).createRedisBroker({ ...config, ...context, tls: readClientTls(tls) }),
@@ -146,30 +115,12 @@ export async function loadBroker(config: BrokerConfig, context: BrokerContext): 
   return (brokerTypes[config.type] as BrokerType).create(config, context);
 }
 
-type ServersDraft = DraftOf<Pick<Loaded<typeof NatsSchema>, "url" | "prefix" | "tls">>;
-
-/** Checks the options common to brokers with a server. @returns their URLs, those that are valid */
-function checkServers(
+function checkPrefix(
   at: Path,
-  { url, prefix, tls }: ServersDraft,
-  schemes: readonly string[],
+  { prefix }: { readonly prefix?: string | undefined },
   findings: Findings,
-): URL[] {
-  if (prefix !== undefined && !/^[A-Za-z0-9_-]+$/.test(prefix)) {
-    const found = findings.show([...at, "prefix"], prefix);
-    findings.error([...at, "prefix"], `expected letters, digits, _ and -, found ${found}`);
-  }
-  checkClientTls([...at, "tls"], tls, findings);
-  const urls: URL[] = [];
-  for (const each of url?.split(",") ?? []) {
-    const found = URL.canParse(each.trim()) ? new URL(each.trim()) : undefined;
-    if (found !== undefined && schemes.includes(found.protocol) && found.hostname !== "") {
-      urls.push(found);
-      continue;
-    }
-    // An address with a password in it would be repeated here.
-    const forms = schemes.map(scheme => `${scheme}//host:port`).join(" or ");
-    findings.error([...at, "url"], `expected ${forms}`);
-  }
-  return urls;
+): void {
+  if (prefix === undefined || /^[A-Za-z0-9_-]+$/.test(prefix)) return;
+  const found = findings.show([...at, "prefix"], prefix);
+  findings.error([...at, "prefix"], `expected letters, digits, _ and -, found ${found}`);
 }

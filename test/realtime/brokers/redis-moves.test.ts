@@ -1,52 +1,26 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { Redis } from "ioredis";
 import type { Broker } from "../../../src/realtime/brokers/broker.js";
 import { roomKey } from "../../../src/realtime/brokers/broker.js";
 import { createRedisBroker } from "../../../src/realtime/brokers/redis-broker.js";
-import type { RedisServers } from "../../../src/realtime/brokers/redis-servers.js";
-import { freePort, untilAccepts } from "../../ports.js";
+import type { RedisServers } from "../../../src/upstream/redis/servers.js";
+import { freePort } from "../../ports.js";
+import {
+  asking,
+  type ClusterNode,
+  formCluster,
+  replicate,
+  replicates,
+  startClusterNode,
+  startSentinel,
+  until,
+} from "../../redis-groups.js";
 import { describeBroker, draft } from "./broker-contract.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { missing, startRedis, type TestServer } from "./servers.js";
 
 const skip = missing("redis-server");
 const history = { messages: 100, ttl: 60_000, maxBytes: 1 << 20 };
-
-interface ClusterNode extends TestServer {
-  /** On which other nodes reach it. */
-  readonly busPort: number;
-}
-
-async function startClusterNode(): Promise<ClusterNode> {
-  const busPort = await freePort();
-  const options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
-  return { ...(await startRedis(true, [...options, "--cluster-port", String(busPort)])), busPort };
-}
-
-async function asking<T>(port: number, ask: (redis: Redis) => Promise<T>, password?: string): Promise<T> {
-  const redis = new Redis(port, "127.0.0.1", password === undefined ? {} : { password });
-  redis.on("error", () => undefined);
-  try {
-    return await ask(redis);
-  } finally {
-    redis.disconnect();
-  }
-}
-
-/** Asks again until the response satisfies. */
-async function until<T>(ask: () => Promise<T>, satisfied: (value: T) => boolean): Promise<T> {
-  for (;;) {
-    const value = await ask();
-    if (satisfied(value)) return value;
-    await new Promise(resolve => setTimeout(resolve, 20));
-  }
-}
 
 async function ready(broker: Broker): Promise<void> {
   while (!broker.ready) await new Promise(resolve => setTimeout(resolve, 10));
@@ -93,12 +67,6 @@ async function startNodes(servers: RedisServers): Promise<Nodes> {
     await publisher.close();
   };
   return { member, publisher, recorder, close };
-}
-
-/** Resolves once the server has what its master has. */
-async function replicates({ port }: TestServer, password?: string): Promise<void> {
-  const role = () => asking(port, redis => redis.role(), password);
-  await until(role, ([name, , , state]) => name === "slave" && state === "connected");
 }
 
 /** The replica is to become the master, and then dies, so that the first master is it again: nothing is lost or comes twice. */
@@ -169,26 +137,16 @@ test("rooms in a Redis Cluster go on at the replica that takes the place of thei
   skip,
   timeout: 120_000,
 }, async () => {
-  const servers = await Promise.all(Array.from({ length: 4 }, startClusterNode));
+  const servers = await Promise.all(Array.from({ length: 4 }, () => startClusterNode()));
   const [first, second, master, replica] = servers as [ClusterNode, ClusterNode, ClusterNode, ClusterNode];
-  for (const { port, busPort } of [second, master, replica])
-    await asking(first.port, redis => redis.call("CLUSTER", "MEET", "127.0.0.1", port, busPort));
-  const ids = await Promise.all(servers.map(({ port }) => asking(port, redis => redis.cluster("MYID"))));
   const slot = await asking(first.port, redis => redis.cluster("KEYSLOT", "{moves}"));
   // The slot of the rooms is on the third node, and the fourth is its replica; the first is a seed that has no part in it.
-  const ranges: readonly (readonly [node: number, from: number, to: number])[] = [
+  await formCluster(servers, [
     [2, slot, slot],
     ...(slot > 0 ? [[0, 0, slot - 1] as const] : []),
     ...(slot < 16_383 ? [[1, slot + 1, 16_383] as const] : []),
-  ];
-  for (const [node, from, to] of ranges)
-    await asking(servers[node]?.port ?? 0, redis => redis.cluster("ADDSLOTSRANGE", from, to));
-  for (const { port } of servers) {
-    const state = () => asking(port, redis => redis.cluster("INFO"));
-    await until(state, info => info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:4"));
-  }
-  await asking(replica.port, redis => redis.cluster("REPLICATE", ids[2] ?? ""));
-  await replicates(replica);
+  ]);
+  await replicate(replica, master);
 
   const url = [first, second].map(({ port }) => `redis://127.0.0.1:${port}`).join(",");
   const nodes = await startNodes({ url, cluster: true });
@@ -196,34 +154,6 @@ test("rooms in a Redis Cluster go on at the replica that takes the place of thei
   await followMaster(nodes, master, replica);
   for (const server of servers) await server.close();
 });
-
-/** A sentinel that alone decides when the master is down. */
-async function startSentinel(master: number): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const folder = mkdtempSync(join(tmpdir(), "protogate-sentinel-"));
-  const port = await freePort();
-  const file = join(folder, "sentinel.conf");
-  writeFileSync(
-    file,
-    `port ${port}
-bind 127.0.0.1
-dir ${folder}
-requirepass watch
-sentinel monitor rooms 127.0.0.1 ${master} 1
-sentinel auth-pass rooms secret
-sentinel down-after-milliseconds rooms 500
-sentinel failover-timeout rooms 3000
-`,
-  );
-  const child: ChildProcess = spawn("redis-server", [file, "--sentinel"], { stdio: "ignore" });
-  const exited = once(child, "exit");
-  await untilAccepts(port, exited);
-  const close = async (): Promise<void> => {
-    child.kill("SIGKILL");
-    await exited;
-    rmSync(folder, { recursive: true });
-  };
-  return { port, close };
-}
 
 test("rooms in Redis go on at the server that sentinels name, when the master is replaced and when it dies", {
   skip,
@@ -234,21 +164,13 @@ test("rooms in Redis go on at the server that sentinels name, when the master is
   const replica = await startRedis(true, [...passwords, "--replicaof", "127.0.0.1", String(master.port)]);
   await replicates(replica, "secret");
   const sentinel = await startSentinel(master.port);
-  const ask = <T>(question: (redis: Redis) => Promise<T>) => asking(sentinel.port, question, "watch");
-  const known = () => ask(redis => redis.call("SENTINEL", "REPLICAS", "rooms") as Promise<unknown[]>);
-  await until(known, replicas => replicas.length === 1);
 
   const away = await freePort();
   const nodes = await startNodes({
     url: `redis://:secret@127.0.0.1:${away},redis://127.0.0.1:${sentinel.port}`,
     sentinel: { master: "rooms", password: "watch" },
   });
-  const failover = () =>
-    ask(redis => redis.call("SENTINEL", "FAILOVER", "rooms")).then(
-      () => true,
-      () => false,
-    );
-  await until(failover, begun => begun);
+  await sentinel.failOver();
   await followMaster(nodes, master, replica, "secret");
   await sentinel.close();
   await master.close();

@@ -9,7 +9,7 @@ import type { Broker, BrokerOptions } from "../../../src/realtime/brokers/broker
 import { createNatsBroker } from "../../../src/realtime/brokers/nats-broker.js";
 import type { NatsServers } from "../../../src/realtime/brokers/nats-link.js";
 import { createRedisBroker } from "../../../src/realtime/brokers/redis-broker.js";
-import type { RedisServers } from "../../../src/realtime/brokers/redis-servers.js";
+import type { RedisServers } from "../../../src/upstream/redis/servers.js";
 import { Authority, withoutOpenssl } from "../../auth/certificates.js";
 import { freePort } from "../../ports.js";
 import { draft } from "./broker-contract.js";

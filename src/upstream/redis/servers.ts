@@ -1,14 +1,15 @@
+import { createRequire } from "node:module";
 import { createConnection, isIP, Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { AbstractConnector, Redis, type RedisOptions } from "ioredis";
+import type { Redis, RedisOptions } from "ioredis";
 import { errorMessage } from "../../net/error-text.js";
-import type { TlsOptions } from "../../upstream/options.js";
+import type { TlsOptions } from "../options.js";
 
-/** The Redis servers of a broker: one, or those by which the one is found that has the rooms at the moment. */
+/** Redis servers: one, or those by which the one is found that has a key at the moment. */
 export interface RedisServers {
   /**
    * `redis://` or `rediss://`, of sentinels or nodes of a cluster several with commas between. User, password and
-   * database of the first are those of the server that has the rooms.
+   * database of the first are those of the server that has the keys.
    */
   readonly url: string;
   /** Absent: the server is verified by the authorities of the system where the scheme is `rediss`. */
@@ -36,19 +37,24 @@ interface Address {
   readonly port: number;
 }
 
+/** The client, loaded where it is used, not by every gateway. */
+export function loadIoredis(): typeof import("ioredis") {
+  return createRequire(import.meta.url)("ioredis") as typeof import("ioredis");
+}
+
 /** Redis has moved to another server, or this one has stopped being the master. */
 export function isMoved(error: unknown): boolean {
   return error instanceof Error && /\b(MOVED|READONLY|MASTERDOWN|CLUSTERDOWN)\b/.test(error.message);
 }
 
-/** Whether the server of the rooms may become another one while the process runs. */
+/** Whether the server of a key may become another one while the process runs. */
 export function canMove({ sentinel, cluster }: RedisServers): boolean {
   return sentinel !== undefined || cluster === true;
 }
 
 /**
- * The options of a connection to the server of the rooms; where it can move, each attempt looks it up anew.
- * @param prefix of the keys of a cluster, all of which are on one server: `{name}`
+ * The options of a connection to the server of some keys; where it can move, each attempt looks it up anew.
+ * @param prefix of these keys, which are on one server of a cluster: `{name}`
  * @param timeoutMs milliseconds for each step of looking
  */
 export function redisOptions(
@@ -88,7 +94,7 @@ export function redisOptions(
       disableClientInfo: true,
       enableReadyCheck: false,
     };
-    const redis = new Redis(options);
+    const redis = new (loadIoredis().Redis)(options);
     let failure: Error | undefined;
     redis.on("error", error => {
       failure = error;
@@ -145,7 +151,7 @@ async function masterOfKeys(redis: Redis, seed: Address, prefix: string): Promis
     redis.cluster("MYID"),
   ]);
   const range = ranges.find(([from, to]) => from <= slot && slot <= to);
-  if (range === undefined) throw new Error(`no server of the cluster has the slot ${slot} of the rooms`);
+  if (range === undefined) throw new Error(`no server of the cluster has the slot ${slot} of ${prefix}`);
   const [host, port, id] = range[2];
   // A node need not know by which address it is reached.
   if (id === own) return seed;
@@ -160,7 +166,7 @@ function connectorTo(
 ) {
   // The seed that responded last is tried first.
   const order = [...seeds];
-  return class extends AbstractConnector {
+  return class extends loadIoredis().AbstractConnector {
     constructor() {
       super(2000);
     }
