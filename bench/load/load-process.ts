@@ -18,7 +18,7 @@ let fail: (error: Error) => void = () => undefined;
 let answered: (connection: Connection) => void = () => undefined;
 
 function open(
-  target: { readonly port: number; readonly encrypted: boolean },
+  { ports, encrypted }: { readonly ports: readonly number[]; readonly encrypted: boolean },
   count: number,
   requests: readonly Buffer[],
 ): Promise<void> {
@@ -38,7 +38,10 @@ function open(
     };
     let turn = 0;
     const next = (): Buffer => requests[turn++ % requests.length] as Buffer;
-    connections = Array.from({ length: count }, () => new Connection(target, next, buffer, listener));
+    connections = Array.from({ length: count }, (_, index) => {
+      const port = ports[index % ports.length] as number;
+      return new Connection({ port, encrypted }, next, buffer, listener);
+    });
   });
 }
 

@@ -9,7 +9,8 @@ const patience = 20_000;
 
 /** Whom to connect to, and how often. */
 export interface LoadTarget {
-  readonly port: number;
+  /** One, or several to connect to in turn. */
+  readonly port: number | readonly number[];
   /** True for TLS, whatever the certificate. */
   readonly encrypted?: boolean;
   readonly connections: number;
@@ -37,7 +38,8 @@ export class Load {
   ): Promise<void> {
     const all = Buffer.isBuffer(requests) ? [requests] : requests;
     const texts = all.map(request => request.toString("latin1"));
-    await this.#order({ kind: "open", port, encrypted, connections, requests: texts }, 0);
+    const ports = typeof port === "number" ? [port] : port;
+    await this.#order({ kind: "open", ports, encrypted, connections, requests: texts }, 0);
   }
 
   /** Sends on all connections. @throws Error at the first answer that is not 200, or when a connection breaks */

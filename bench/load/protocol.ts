@@ -2,7 +2,8 @@
 export type LoadOrder =
   | {
       readonly kind: "open";
-      readonly port: number;
+      /** Connections go to each in turn. */
+      readonly ports: readonly number[];
       readonly encrypted: boolean;
       readonly connections: number;
       /** Whole requests, as Latin-1 text; sent in turn, over all connections. */

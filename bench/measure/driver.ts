@@ -13,7 +13,8 @@ export interface Driver {
 
 /** How a server is driven over HTTP/1.1. */
 export interface HttpTraffic {
-  readonly port: number;
+  /** One, or several to connect to in turn. */
+  readonly port: number | readonly number[];
   readonly encrypted?: boolean;
   readonly connections: number;
   /** The whole request, or several that are sent in turn. */

@@ -128,10 +128,7 @@ export async function startGateway(
   const port = await freePort();
   const env = {
     HTTP_PORT: String(port),
-    ADMIN_PORT: "0",
-    ENGINE: parts.engine,
-    TRANSPORT: parts.transport,
-    UPSTREAM: site.upstream,
+    ...gatewayEnv(site, parts),
     ...more,
     ...(site.certificate && { TLS_CERT: site.certificate.cert, TLS_KEY: site.certificate.key }),
   };
@@ -145,6 +142,31 @@ export async function startGateway(
     : startNode(site, name, args, env);
   await untilAccepts(child, port);
   return { child, port };
+}
+
+/** Two gateways of one process each on one CPU, that know nothing of each other, in a process that has started both. */
+export async function startTwoGateways(
+  site: Site,
+  parts: Parts,
+  config: string,
+  more: Readonly<Record<string, string>>,
+): Promise<{ readonly child: Child; readonly ports: readonly number[] }> {
+  const ports = [await freePort(), await freePort()];
+  const probe = pathToFileURL(join(compiled, "process/control-probe.js")).href;
+  const main = join(root, "dist/main.js");
+  const child = site.children.start({
+    name: `two of ${gatewayName(parts)}`,
+    file: process.execPath,
+    args: [join(compiled, "workers/apart.js"), "--import", probe, main, "serve", "-c", config],
+    env: { ...gatewayEnv(site, parts), ...more, PORTS: ports.join(",") },
+    cpu: site.cpu,
+  });
+  await Promise.all(ports.map(port => untilAccepts(child, port)));
+  return { child, ports };
+}
+
+function gatewayEnv({ upstream }: Site, { engine, transport }: Parts): Record<string, string> {
+  return { ADMIN_PORT: "0", ENGINE: engine, TRANSPORT: transport, UPSTREAM: upstream };
 }
 
 function startNode(
