@@ -10,6 +10,7 @@ import {
   stamped,
 } from "../../src/realtime/brokers/broker.js";
 import { History } from "../../src/realtime/brokers/history.js";
+import { MemoryLeases } from "../../src/realtime/brokers/memory-leases.js";
 import { RealtimeMetrics } from "../../src/realtime/metrics.js";
 import { type HubLimits, LocalHub } from "../../src/realtime/rooms/local-hub.js";
 import { Socket } from "../../src/realtime/rooms/socket.js";
@@ -218,6 +219,11 @@ export class Reader {
 /** One history for one node, which the test lets lose messages and begin anew. */
 export class ModelBroker implements Broker {
   readonly presence = undefined;
+  readonly leases = new MemoryLeases(
+    1000,
+    () => undefined,
+    () => undefined,
+  );
   readonly ready = true;
   readonly questions: (() => void)[] = [];
   readonly held = new Set<string>();

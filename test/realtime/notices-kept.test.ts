@@ -50,6 +50,7 @@ test(`joins, leaves and messages all reach a slow member, in order, up to its en
           tellsSockets: () => false,
           lost() {},
           buried() {},
+          vacated() {},
           signal() {},
         });
         for (let i = 0; i < 5; i++) expected.set(world.open(), []);

@@ -1,5 +1,6 @@
 import type {
   Broker,
+  BrokerLeases,
   Published,
   Receiver,
   RoomDraft,
@@ -12,12 +13,14 @@ import { GatewayError, gatewayFailure } from "../../src/status/failure.js";
 export class SlowBroker implements Broker {
   readonly presence = undefined;
   readonly ready = true;
+  readonly leases: BrokerLeases;
   readonly inner: MemoryBroker;
   readonly subscribed: string[] = [];
   failing = false;
 
   constructor(messages = 100) {
     this.inner = new MemoryBroker({ messages, ttl: 3_600_000, maxBytes: 1024 ** 3 });
+    this.leases = this.inner.leases;
   }
 
   start(receiver: Receiver): void {
@@ -29,6 +32,7 @@ export class SlowBroker implements Broker {
       tellsSockets: () => false,
       lost: () => undefined,
       buried: () => undefined,
+      vacated: room => void later(() => receiver.vacated(room)),
       signal: () => {},
     });
   }

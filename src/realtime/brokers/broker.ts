@@ -101,6 +101,8 @@ export interface Receiver {
   lost(sessions: ReadonlyMap<string, LostSession>): void;
   /** Other nodes took this one for dead and have announced the end of its sessions. */
   buried(): void;
+  /** The lease of a room was released, on any node: it can be acquired. Where its holder died, nobody calls this. */
+  vacated(room: string): void;
 }
 
 /** A session of a node that died. */
@@ -125,6 +127,35 @@ export interface BrokerPresence {
   count(room: string): number;
 }
 
+/** A lease that was acquired, or how long another one lasts unless it is renewed, milliseconds. */
+export type LeaseResult = { readonly token: string } | { readonly heldMs: number };
+
+/**
+ * Leases of rooms: at most one node holds that of a room, until it releases it or has not renewed it for `leaseMs` by the clock
+ * of the store. A node that was suspended may still believe that it holds one; so the store itself compares the token
+ * of each publication with that of the latest lease.
+ */
+export interface BrokerLeases {
+  /** Milliseconds. */
+  readonly leaseMs: number;
+  /** Takes the lease, unless it is held. No two leases have the same token. */
+  acquire(room: string): LeaseResult | Promise<LeaseResult>;
+  /** @returns false where the lease is over, and another must be acquired */
+  renew(room: string, token: string): boolean | Promise<boolean>;
+  /** The token is not used any more. Does nothing where the lease is another one now. */
+  release(room: string, token: string): void | Promise<void>;
+  /**
+   * As `Broker.publish`, of a draft that is kept.
+   * @returns undefined where another lease of the room was acquired since, or the store has lost this one: nothing was
+   * published then
+   */
+  publish(
+    room: string,
+    draft: RoomDraft,
+    token: string,
+  ): Published | undefined | Promise<Published | undefined>;
+}
+
 /**
  * Results are promises only where another process or server is called.
  * Everything throws or rejects with GatewayError, BROKER_UNAVAILABLE where the server cannot be reached.
@@ -132,6 +163,7 @@ export interface BrokerPresence {
 export interface Broker {
   /** Undefined where this process is the only node: the hub knows its own members. */
   readonly presence: BrokerPresence | undefined;
+  readonly leases: BrokerLeases;
   /** Called once, before anything else. */
   start(receiver: Receiver): void | Promise<void>;
   /**

@@ -1,5 +1,6 @@
 import {
   type Broker,
+  defaultLeaseMs,
   type HistoryLimits,
   type Message,
   type Published,
@@ -10,6 +11,7 @@ import {
   stamped,
 } from "./broker.js";
 import { History } from "./history.js";
+import { MemoryLeases } from "./memory-leases.js";
 
 /** Milliseconds between two searches for expired messages. */
 const expiryInterval = 10_000;
@@ -17,13 +19,21 @@ const expiryInterval = 10_000;
 /** The broker of a gateway that is one process: all methods are synchronous. */
 export class MemoryBroker implements Broker {
   readonly presence = undefined;
+  readonly leases: MemoryLeases;
   readonly ready = true;
   readonly #history: History;
   readonly #ttl: number;
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
 
-  constructor(limits: HistoryLimits) {
+  constructor(limits: HistoryLimits, leaseMs = defaultLeaseMs) {
+    this.leases = new MemoryLeases(
+      leaseMs,
+      (room, draft) => this.publish(room, draft),
+      room => {
+        if (this.#history.find(room)?.held === true) this.#receiver?.vacated(room);
+      },
+    );
     this.#history = new History(limits);
     this.#ttl = limits.ttl;
     this.#timer = setInterval(() => this.#expire(), expiryInterval);

@@ -2,6 +2,7 @@ import { headers, type Msg, type Subscription } from "@nats-io/transport-node";
 import { randomHex } from "../../telemetry/ids.js";
 import type {
   Broker,
+  BrokerLeases,
   BrokerOptions,
   BrokerPresence,
   HistoryLimits,
@@ -14,9 +15,10 @@ import type {
 } from "./broker.js";
 import { defaultLeaseMs, historyOf, roomKey, roomOfKey } from "./broker.js";
 import { ClusterPresence } from "./cluster-presence.js";
+import { leasesStream, NatsLeases } from "./nats-leases.js";
 import { isRoomKey, lineageSubject, NatsLineage } from "./nats-lineage.js";
 import { type Nats, NatsLink, type NatsServers } from "./nats-link.js";
-import { asMessage, type LogEntry, NatsLog, ofRepublished } from "./nats-log.js";
+import { asMessage, type LogEntry, NatsLog, ofRepublished, roomsStream } from "./nats-log.js";
 import { changeOfMessage, membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
@@ -28,6 +30,7 @@ const maxReplayed = 10_000;
 const minGraceMs = 10_000;
 const EXCEPT = "Protogate-Except";
 const AT = "Protogate-At";
+const VACATED = "Protogate-Vacated";
 
 /**
  * Rooms in NATS 2.9 or later with JetStream. Messages are appended to a stream, which publishes stored messages to
@@ -47,6 +50,7 @@ interface Reception {
 }
 
 class NatsBroker implements Broker {
+  readonly leases: BrokerLeases;
   readonly #link: NatsLink;
   readonly #log: NatsLog;
   readonly #lineage: NatsLineage;
@@ -66,21 +70,9 @@ class NatsBroker implements Broker {
   constructor(options: NatsBrokerOptions) {
     const { prefix, history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs } = options;
     const grace = Math.max(minGraceMs, history.ttl / 10);
-    const stream = `${prefix}_rooms`;
     this.#prefix = prefix;
     this.#timeoutMs = timeoutMs;
     this.#limits = history;
-    const needs = {
-      name: stream,
-      subjects: [`${prefix}.in.>`],
-      storage: "file",
-      // The position of a room must be kept where its messages are not.
-      messagesOfSubject: history.messages + 1,
-      maxAge: history.ttl + grace,
-      maxBytes: history.maxBytes,
-      duplicates: history.ttl,
-      republish: { src: `${prefix}.in.>`, dest: `${prefix}.out.>` },
-    } as const;
     const signals = {
       name: `${prefix}_signals`,
       subjects: [`${prefix}.signal`],
@@ -91,12 +83,21 @@ class NatsBroker implements Broker {
       duplicates: 1000,
       republish: undefined,
     } as const;
-    this.#link = new NatsLink(options, [needs, membersStream(prefix), signals], logger, timeoutMs);
-    this.#log = new NatsLog(stream, `${prefix}.in.`, timeoutMs);
+    const streams = [roomsStream(prefix, history, grace), membersStream(prefix), signals];
+    this.#link = new NatsLink(options, [...streams, leasesStream(prefix, leaseMs)], logger, timeoutMs);
+    this.#log = new NatsLog(`${prefix}_rooms`, `${prefix}.in.`, timeoutMs);
     const members = new NatsLog(`${prefix}_members`, `${prefix}.members.`, timeoutMs);
     const clock = { log: members, subject: `${prefix}.members._clock` };
-    this.#lineage = new NatsLineage(this.#link, this.#log, stream, clock);
+    this.#lineage = new NatsLineage(this.#link, this.#log, `${prefix}_rooms`, clock);
     this.#writer = new NatsWriter(this.#link, this.#log, this.#lineage, timeoutMs);
+    this.leases = new NatsLeases(
+      this.#link,
+      this.#lineage,
+      this.#writer,
+      { prefix, timeoutMs, leaseMs },
+      (room, draft, token) => this.#publish(room, draft, token),
+      room => this.#announce(room, [[VACATED, "1"]], ""),
+    );
     this.#presence = new ClusterPresence(new NatsPresence(this.#link, prefix, timeoutMs, leaseMs), leaseMs);
     this.#space = new HoldingSpace(history.maxBytes);
     this.#timer = setInterval(() => void this.#keepPlaces(), grace / 4);
@@ -121,18 +122,27 @@ class NatsBroker implements Broker {
   }
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
-    const key = roomKey(room);
     if (!draft.kept) {
-      const head = headers();
-      head.set(AT, String(draft.at));
-      if (draft.except !== undefined) head.set(EXCEPT, draft.except);
-      this.#link.nats.connection.publish(this.#out(key), draft.frame, { headers: head });
+      const except = draft.except === undefined ? [] : [[EXCEPT, draft.except] as const];
+      this.#announce(room, [[AT, String(draft.at)], ...except], draft.frame);
       return undefined;
     }
-    return this.#writer.publish(key, draft, () => {
+    return this.#publish(room, draft);
+  }
+
+  /** Sends something that is not kept to the nodes that receive a room. */
+  #announce(room: string, fields: readonly (readonly [string, string])[], text: string): void {
+    const head = headers();
+    for (const [name, value] of fields) head.set(name, value);
+    this.#link.nats.connection.publish(this.#out(roomKey(room)), text, { headers: head });
+  }
+
+  #publish(room: string, draft: RoomDraft, token?: string): Promise<Published | undefined> {
+    const continued = (): RoomPosition | undefined => {
       const { feed, over } = this.#rooms.get(room) ?? {};
       return feed?.current && feed.position?.epoch !== over ? feed.position : undefined;
-    });
+    };
+    return this.#writer.publish(roomKey(room), draft, continued, token);
   }
 
   async subscribe(room: string): Promise<RoomPosition> {
@@ -296,6 +306,10 @@ class NatsBroker implements Broker {
         return;
       }
       const { headers: head } = message;
+      if (head?.has(VACATED)) {
+        this.#receiver?.vacated(room);
+        return;
+      }
       const except = head?.get(EXCEPT) || undefined;
       this.#receiver?.notice(room, { text: message.string(), except, at: Number(head?.get(AT)) });
       return;

@@ -7,8 +7,8 @@ import {
 } from "@nats-io/jetstream";
 import { createInbox, headers, type Msg, type MsgHdrs } from "@nats-io/transport-node";
 import { randomHex } from "../../telemetry/ids.js";
-import type { Message, RoomPosition } from "./broker.js";
-import type { Nats } from "./nats-link.js";
+import type { HistoryLimits, Message, RoomPosition } from "./broker.js";
+import type { Nats, StreamNeeds } from "./nats-link.js";
 
 /** An entry of a room's subject: a message, or a marker that keeps the position of a room without messages. */
 export interface LogEntry extends RoomPosition {
@@ -23,6 +23,8 @@ export interface LogEntry extends RoomPosition {
   readonly storedAt: number;
   /** That of its writer: see `NatsLineage`. */
   readonly lineage: number;
+  /** The token of the room's latest lease; empty where there was none. */
+  readonly lease: string;
   readonly subject: string;
   readonly text: string;
 }
@@ -31,6 +33,7 @@ const EPOCH = "Protogate-Epoch";
 const SEQ = "Protogate-Seq";
 const AT = "Protogate-At";
 const LINEAGE = "Protogate-Lineage";
+const LEASE = "Protogate-Lease";
 const STORED = "Nats-Sequence";
 /** Set instead of the text where only headers were requested. */
 const SIZE = "Nats-Msg-Size";
@@ -38,6 +41,23 @@ const SIZE = "Nats-Msg-Size";
 /** Seconds until the server forgets a reader that stopped to read. */
 const readerLife = 10;
 const nanos = 1_000_000_000;
+
+/** Entries that a room may have beside its messages: marks of its position and of leases. */
+const maxMarks = 16;
+
+/** @param grace how much longer than their messages entries are kept, milliseconds */
+export function roomsStream(prefix: string, history: HistoryLimits, grace: number): StreamNeeds {
+  return {
+    name: `${prefix}_rooms`,
+    subjects: [`${prefix}.in.>`],
+    storage: "file",
+    messagesOfSubject: history.messages + maxMarks,
+    maxAge: history.ttl + grace,
+    maxBytes: history.maxBytes,
+    duplicates: history.ttl,
+    republish: { src: `${prefix}.in.>`, dest: `${prefix}.out.>` },
+  };
+}
 
 /** The rooms' messages in one JetStream stream, a subject for each room. */
 export class NatsLog {
@@ -64,6 +84,11 @@ export class NatsLog {
     return stored === null ? undefined : ofStored(stored);
   }
 
+  /** Removes the entry with a number in the stream. */
+  async remove({ streams }: Nats, seq: number): Promise<void> {
+    await streams.streams.deleteMessage(this.#stream, seq, false);
+  }
+
   /**
    * Appends an entry behind one that must be the room's last.
    * @param after number in the stream of that one, 0 where there must be none
@@ -73,7 +98,7 @@ export class NatsLog {
   async append(
     { messages }: Nats,
     key: string,
-    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text" | "lineage">,
+    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text" | "lineage"> & Partial<Pick<LogEntry, "lease">>,
     after: number,
     id: string | undefined,
   ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
@@ -82,6 +107,7 @@ export class NatsLog {
     head.set(SEQ, String(entry.seq));
     head.set(AT, String(entry.at));
     if (entry.lineage > 0) head.set(LINEAGE, String(entry.lineage));
+    if (entry.lease) head.set(LEASE, entry.lease);
     try {
       const ack = await messages.publish(this.#subjects + key, entry.text, {
         headers: head,
@@ -185,6 +211,7 @@ function entryOf(
     stored,
     storedAt,
     lineage: Number(head?.get(LINEAGE) || 0),
+    lease: head?.get(LEASE) ?? "",
     subject: message.subject,
     text,
   };

@@ -9,6 +9,7 @@ import type { LogEntry, NatsLog } from "./nats-log.js";
 export interface Head extends RoomPosition {
   readonly stored: number;
   readonly lineage: number;
+  readonly lease: string;
 }
 
 /** Rooms whose heads are remembered without members here. */
@@ -49,12 +50,12 @@ export class NatsWriter {
 
   /** An entry was seen after the known head. */
   saw(key: string, entry: Head & Pick<LogEntry, "at" | "text">): void {
-    const { epoch, seq, at, text, stored, lineage } = entry;
+    const { epoch, seq, at, text, stored, lineage, lease } = entry;
     this.#lineage.saw({ key, epoch, seq, at, text, stored });
     const known = this.#heads.get(key);
     if (known !== undefined && known.stored >= stored) return;
     this.#heads.delete(key);
-    this.#heads.set(key, { epoch, seq, stored, lineage });
+    this.#heads.set(key, { epoch, seq, stored, lineage, lease });
     if (this.#heads.size <= maxHeads) return;
     const [oldest] = this.#heads.keys();
     if (oldest !== undefined) this.#heads.delete(oldest);
@@ -62,17 +63,32 @@ export class NatsWriter {
 
   /**
    * @param continued the position after which the room continues if the stream has lost it: received here without a gap
+   * @param token of the lease that it needs; undefined: none
+   * @returns undefined where the latest lease of the room is another one
    * @throws GatewayError BROKER_UNAVAILABLE (rejects)
    */
-  publish(key: string, draft: RoomDraft, continued: () => RoomPosition | undefined): Promise<Published> {
+  publish(
+    key: string,
+    draft: RoomDraft,
+    continued: () => RoomPosition | undefined,
+    token?: string,
+  ): Promise<Published | undefined> {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#timeoutMs; ; ) {
         const known = this.#heads.get(key) ?? (await this.#look(key)) ?? this.#begin(continued());
         const head = this.#inLineage(known);
+        if (token !== undefined && head.lease !== token) return undefined;
         const seq = head.seq + 1;
         const text = stamped(draft.frame, head.epoch, seq);
         this.#refuseLarge(text);
-        const entry = { epoch: head.epoch, seq, at: draft.at, text, lineage: head.lineage };
+        const entry = {
+          epoch: head.epoch,
+          seq,
+          at: draft.at,
+          text,
+          lineage: head.lineage,
+          lease: head.lease,
+        };
         const stored = await this.#link.ask(nats =>
           this.#log.append(nats, key, entry, head.stored, draft.key),
         );
@@ -99,11 +115,22 @@ export class NatsWriter {
     });
   }
 
+  /** Makes a lease the room's latest one: publications under those before are refused from now on. */
+  lease(key: string, token: string): Promise<void> {
+    return this.#inTurn(key, async () => {
+      for (const until = performance.now() + this.#timeoutMs; performance.now() < until; ) {
+        const head = this.#inLineage((await this.#look(key)) ?? this.#begin(undefined));
+        if (await this.#mark(key, { ...head, lease: token })) return;
+      }
+      throw brokerUnavailable();
+    });
+  }
+
   /** Keeps the position of a room whose messages are too old, for the members that it has here. */
   keep(key: string, place: RoomPosition): Promise<void> {
-    return this.#inTurn(key, () =>
-      this.#mark(key, this.#inLineage(this.#heads.get(key) ?? this.#begin(place))),
-    );
+    return this.#inTurn(key, async () => {
+      await this.#mark(key, this.#inLineage(this.#heads.get(key) ?? this.#begin(place)));
+    });
   }
 
   /** @throws GatewayError where the server would end the connection over the message */
@@ -114,11 +141,13 @@ export class NatsWriter {
     throw gatewayError("REQUEST_TOO_LARGE", message);
   }
 
-  async #mark(key: string, { epoch, seq, stored, lineage }: Head): Promise<void> {
-    const entry = { epoch, seq, at: Date.now(), text: "", lineage };
+  /** @returns false where another entry is the room's last */
+  async #mark(key: string, { epoch, seq, stored, lineage, lease }: Head): Promise<boolean> {
+    const entry = { epoch, seq, at: Date.now(), text: "", lineage, lease };
     const marked = await this.#link.ask(nats => this.#log.append(nats, key, entry, stored, undefined));
     if (marked === undefined) this.#heads.delete(key);
     else this.saw(key, { ...entry, stored: marked.stored });
+    return marked !== undefined;
   }
 
   async #look(key: string): Promise<Head | undefined> {
@@ -148,7 +177,7 @@ export class NatsWriter {
 
   #begin(place: RoomPosition | undefined): Head {
     const lineage = this.#lineage.current;
-    return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0, lineage };
+    return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0, lineage, lease: "" };
   }
 
   /** Where the room goes on: an epoch of a lineage that has ended is over. */

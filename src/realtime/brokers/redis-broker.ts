@@ -2,6 +2,7 @@ import { randomHex } from "../../telemetry/ids.js";
 import type { RedisServers } from "../../upstream/redis/servers.js";
 import type {
   Broker,
+  BrokerLeases,
   BrokerOptions,
   BrokerPresence,
   HistoryLimits,
@@ -14,9 +15,20 @@ import type {
 } from "./broker.js";
 import { brokerUnavailable, defaultLeaseMs, historyOf, roomKey, roomOfKey } from "./broker.js";
 import { ClusterPresence, changeOf } from "./cluster-presence.js";
+import { RedisLeases } from "./redis-leases.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
-import { headGrace, heldRooms, openRoom, publishMessage, readRoom, sendSignal } from "./redis-scripts.js";
+import {
+  acquireLease,
+  headGrace,
+  heldRooms,
+  openRoom,
+  publishMessage,
+  readRoom,
+  releaseLease,
+  renewLease,
+  sendSignal,
+} from "./redis-scripts.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import { keptSignals, Signals, signalLifeMs } from "./signals.js";
 
@@ -38,6 +50,7 @@ interface StoredRoom {
 }
 
 class RedisBroker implements Broker {
+  readonly leases: BrokerLeases;
   readonly #link: RedisLink;
   readonly #prefix: string;
   readonly #limits: HistoryLimits;
@@ -53,8 +66,17 @@ class RedisBroker implements Broker {
     const { history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs } = options;
     // Of a cluster, scripts take keys of one slot alone: the part in braces selects it.
     const prefix = options.cluster === true ? `{${options.prefix}}` : options.prefix;
-    const scripts = [openRoom, publishMessage, readRoom, heldRooms, sendSignal, ...presenceScripts];
+    const messages = [openRoom, publishMessage, readRoom, heldRooms, sendSignal];
+    const scripts = [...messages, acquireLease, renewLease, releaseLease, ...presenceScripts];
     this.#link = new RedisLink(options, prefix, scripts, logger, timeoutMs);
+    const names = {
+      keys: (room: string) => this.#roomKeys(room),
+      channel: (room: string) => this.#channel(room),
+      opening: () => this.#opening,
+    };
+    this.leases = new RedisLeases(this.#link, names, leaseMs, (room, draft, token) =>
+      this.#publish(room, draft, token),
+    );
     this.#prefix = prefix;
     this.#limits = history;
     this.#presence = new ClusterPresence(new RedisPresence(this.#link, prefix, leaseMs), leaseMs);
@@ -82,17 +104,23 @@ class RedisBroker implements Broker {
   }
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
-    const { frame, kept, key, except, at } = draft;
+    const { frame, kept, except, at } = draft;
+    if (kept) return this.#publish(room, draft, "");
+    const notice = `N${at} ${except ?? ""}\n${frame}`;
+    await this.#link.ask(redis => redis.publish(this.#channel(room), notice));
+    return undefined;
+  }
+
+  /** @param token of the lease that it needs; empty: none */
+  async #publish(room: string, draft: RoomDraft, token: string): Promise<Published | undefined> {
+    const { frame, key, at } = draft;
     const channel = this.#channel(room);
-    if (!kept) {
-      await this.#link.ask(redis => redis.publish(channel, `N${at} ${except ?? ""}\n${frame}`));
-      return undefined;
-    }
     const { messages, ttl } = historyOf(this.#limits, room);
     const keys = [...this.#roomKeys(room), this.#roomsKey, `${this.#prefix}:order`, `${this.#prefix}:bytes`];
     const bounds = [this.#limits.maxBytes, this.#limits.ttl];
-    const args = [...this.#opening, frame, key ?? "", messages, ttl, channel, room, at, ...bounds];
+    const args = [...this.#opening, frame, key ?? "", messages, ttl, channel, room, at, ...bounds, token];
     const [epoch, seq, known] = await this.#link.run(publishMessage, keys, args);
+    if (epoch === undefined) return undefined;
     return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
   }
 
@@ -217,7 +245,8 @@ class RedisBroker implements Broker {
     } else if (payload.startsWith("N")) {
       const [at, except] = words;
       this.#receiver?.notice(room, { text, except: except || undefined, at: Number(at) });
-    } else if (payload.startsWith("C")) this.#presence.changed(room, changeOf(words, text));
+    } else if (payload.startsWith("V")) this.#receiver?.vacated(room);
+    else if (payload.startsWith("C")) this.#presence.changed(room, changeOf(words, text));
   }
 
   /** Rooms with members here keep their epoch, however long they have no messages. */

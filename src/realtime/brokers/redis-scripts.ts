@@ -58,13 +58,15 @@ return {place[1], place[2]}
 /**
  * KEYS and ARGV as `open`, then
  * KEYS rooms, order, bytes. ARGV frame, key or empty, most messages, messages' time to live, channel, room, time by the
- * node's clock, most bytes of all rooms, the longest time to live of any room.
- * Gives epoch, number, and 1 for a key that was known.
+ * node's clock, most bytes of all rooms, the longest time to live of any room, token of a lease or empty.
+ * Gives epoch, number, and 1 for a key that was known; nothing where the lease of the room is another one.
  *
  * The order has each message of every room, the oldest first, until it is given up: because the room has more (`o` of a
  * message is its position there), because it is too old, or because all of them together have too many bytes.
  */
-export const publishMessage = script(`${open}${clock}
+export const publishMessage = script(`
+if ARGV[14] ~= '' and redis.call('HGET', KEYS[1], 'l') ~= ARGV[14] then return {} end
+${open}${clock}
 local epoch = place[1]
 local frame, key, most, life = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 if key ~= '' then
@@ -140,6 +142,38 @@ for _, entry in ipairs(entries) do
   end
 end
 return found
+`);
+
+/**
+ * KEYS and ARGV as `open`, then KEYS lease. ARGV token, milliseconds. The lease is a key with its token, which expires; the
+ * hash of the room has the token of the latest lease (`l`), which publications are compared with.
+ * Gives 1, or 0 and the milliseconds until the lease of another ends.
+ */
+export const acquireLease = script(`
+if not redis.call('SET', KEYS[4], ARGV[5], 'NX', 'PX', ARGV[6]) then
+  return {0, redis.call('PTTL', KEYS[4])}
+end
+${open}
+redis.call('HSET', KEYS[1], 'l', ARGV[5])
+return {1}
+`);
+
+/** KEYS head, lease. ARGV token, milliseconds. A lease that is over is continued, unless there is another. Gives 1 or 0. */
+export const renewLease = script(`
+local held = redis.call('GET', KEYS[2])
+if (held and held ~= ARGV[1]) or redis.call('HGET', KEYS[1], 'l') ~= ARGV[1] then return {0} end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return {1}
+`);
+
+/** KEYS head, lease. ARGV token, channel. */
+export const releaseLease = script(`
+if redis.call('HGET', KEYS[1], 'l') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l') end
+if redis.call('GET', KEYS[2]) == ARGV[1] then
+  redis.call('DEL', KEYS[2])
+  redis.call('PUBLISH', ARGV[2], 'V\\n')
+end
+return {}
 `);
 
 /** KEYS rooms. ARGV messages' time to live, most names. */

@@ -4,6 +4,7 @@ import type { ProcessChannel } from "../../workers/channel.js";
 import type { Question } from "../../workers/topic.js";
 import {
   type Broker,
+  type BrokerLeases,
   type BrokerPresence,
   brokerUnavailable,
   defaultLeaseMs,
@@ -19,15 +20,20 @@ import {
 import { type Beat, ClusterPresence, type PresenceStore, type RoomChange } from "./cluster-presence.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import {
+  acquireLease,
   forgetMembers,
   lastingSignals,
+  leaseVacated,
   listRooms,
   lostSessions,
   memberChange,
   publishToRoom,
+  publishUnderLease,
   readMembers,
   readRoomHistory,
   readRoomSince,
+  releaseLease,
+  renewLease,
   roomMessage,
   roomNotice,
   signalFromOther,
@@ -43,6 +49,7 @@ const maxReplayed = 10_000;
 /** The rooms of a gateway of several workers, in one of them: the primary has the log, see `WorkerRooms`. */
 export class WorkerBroker implements Broker {
   readonly presence: BrokerPresence;
+  readonly leases: BrokerLeases;
   readonly #presence: ClusterPresence;
   readonly #channel: ProcessChannel;
   readonly #feeds = new Map<string, RoomFeed>();
@@ -55,6 +62,16 @@ export class WorkerBroker implements Broker {
     this.#space = new HoldingSpace(history.maxBytes);
     this.#presence = new ClusterPresence(new PrimaryPresence(this), leaseMs);
     this.presence = this.#presence;
+    this.leases = {
+      leaseMs,
+      acquire: room => this.ask(acquireLease, { room }),
+      renew: (room, token) => this.ask(renewLease, { room, token }),
+      release: async (room, token) => {
+        await this.ask(releaseLease, { room, token });
+      },
+      publish: async (room, draft, token) =>
+        (await this.ask(publishUnderLease, { ...draft, room, token })) ?? undefined,
+    };
     void channel.closed.then(() => {
       this.#setReady(false);
     });
@@ -77,6 +94,7 @@ export class WorkerBroker implements Broker {
     channel.onMessage(roomMessage, ({ room, ...message }) => this.#feeds.get(room)?.message(message));
     channel.onMessage(roomNotice, ({ room, ...notice }) => receiver.notice(room, notice));
     channel.onMessage(memberChange, ({ room, change }) => this.#presence.changed(room, change));
+    channel.onMessage(leaseVacated, ({ room }) => receiver.vacated(room));
     channel.onMessage(signalFromOther, ({ text }) => receiver.signal(text));
     channel.onMessage(lostSessions, sessions => {
       const lost = sessions.map(

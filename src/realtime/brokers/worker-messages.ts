@@ -1,5 +1,6 @@
 import { type PayloadCodec, question, topic } from "../../workers/topic.js";
 import type {
+  LeaseResult,
   LostSession,
   MemberChange,
   Message,
@@ -32,6 +33,13 @@ export const publishToRoom = question<{ readonly room: string } & RoomDraft, Pub
   "rooms.publish",
   withFrame(),
 );
+export const publishUnderLease = question<
+  { readonly room: string; readonly token: string } & RoomDraft,
+  Published | null
+>("rooms.lease.publish", withFrame());
+export const acquireLease = question<{ readonly room: string }, LeaseResult>("rooms.lease.acquire");
+export const renewLease = question<RoomLease, boolean>("rooms.lease.renew");
+export const releaseLease = question<RoomLease, null>("rooms.lease.release");
 export const subscribeToRoom = question<{ readonly room: string }, RoomPosition>("rooms.subscribe");
 export const unsubscribeFromRoom = topic<{ readonly room: string }>("rooms.unsubscribe");
 export const readRoomSince = question<
@@ -56,11 +64,17 @@ export const forgetMembers = question<{ readonly node: string }, null>("rooms.fo
 /** The primary's, to the workers that have members of a room, or to all of them. */
 export const roomMessage = topic<{ readonly room: string } & Message>("rooms.message", withText());
 export const roomNotice = topic<{ readonly room: string } & Notice>("rooms.notice", withText());
+export const leaseVacated = topic<{ readonly room: string }>("rooms.lease.vacated");
 export const memberChange = topic<{ readonly room: string; readonly change: MemberChange }>("rooms.member");
 export const signalFromOther = topic<{ readonly text: string }>("rooms.signal");
 /** To one worker that is left: another has ended, with these sessions. */
 export const lostSessions =
   topic<readonly (readonly [session: string, lost: LostSessionText])[]>("rooms.lost");
+
+interface RoomLease {
+  readonly room: string;
+  readonly token: string;
+}
 
 /** A session of a worker that ended, with its rooms as pairs. */
 type LostSessionText = Pick<LostSession, "subject"> & {

@@ -6,15 +6,20 @@ import { MemoryBroker } from "./memory-broker.js";
 import { NodeMembers } from "./node-members.js";
 import { isLasting, keptSignals, signalLifeMs } from "./signals.js";
 import {
+  acquireLease,
   forgetMembers,
   lastingSignals,
+  leaseVacated,
   listRooms,
   lostSessions,
   memberChange,
   publishToRoom,
+  publishUnderLease,
   readMembers,
   readRoomHistory,
   readRoomSince,
+  releaseLease,
+  renewLease,
   roomMessage,
   roomNotice,
   signalFromOther,
@@ -40,10 +45,13 @@ export class WorkerRooms {
   #lasting: readonly { readonly text: string; readonly at: number }[] = [];
   /** By worker and, there, by the name that it goes by. */
   readonly #members = new Map<WorkerProcess, Map<string, NodeMembers>>();
+  /** The tokens of the leases that each worker has acquired, by room. */
+  readonly #leases = new Map<WorkerProcess, Map<string, string>>();
 
-  constructor(workers: RoomWorkers, limits: HistoryLimits) {
+  /** @param leaseMs how long a lease lasts that its worker does not renew; one of a worker that ended is over */
+  constructor(workers: RoomWorkers, limits: HistoryLimits, leaseMs?: number) {
     this.#workers = workers;
-    this.#log = new MemoryBroker(limits);
+    this.#log = new MemoryBroker(limits, leaseMs);
     this.#log.start(this.#receiver());
     workers.onForked(worker => this.#attach(worker));
     workers.onLeft(worker => this.#left(worker));
@@ -69,12 +77,31 @@ export class WorkerRooms {
       signal: nothing,
       lost: nothing,
       buried: nothing,
+      vacated: room => this.#send(room, leaseVacated, { room }),
     };
   }
 
   #attach(worker: WorkerProcess): void {
     const { channel } = worker;
     channel.onRequest(publishToRoom, ({ room, ...draft }) => this.#log.publish(room, draft) ?? null);
+    const { leases } = this.#log;
+    const held = new Map<string, string>();
+    this.#leases.set(worker, held);
+    channel.onRequest(
+      publishUnderLease,
+      ({ room, token, ...draft }) => leases.publish(room, draft, token) ?? null,
+    );
+    channel.onRequest(acquireLease, ({ room }) => {
+      const result = leases.acquire(room);
+      if ("token" in result) held.set(room, result.token);
+      return result;
+    });
+    channel.onRequest(renewLease, ({ room, token }) => leases.renew(room, token));
+    channel.onRequest(releaseLease, ({ room, token }) => {
+      if (held.get(room) === token) held.delete(room);
+      leases.release(room, token);
+      return null;
+    });
     channel.onRequest(subscribeToRoom, ({ room }) => {
       const subscribers = this.#subscribers.get(room) ?? new Set();
       this.#subscribers.set(room, subscribers.add(worker));
@@ -148,6 +175,9 @@ export class WorkerRooms {
 
   /** Its members have left; a worker that still serves notifies backends. */
   #left(worker: WorkerProcess): void {
+    const leases = this.#leases.get(worker) ?? [];
+    this.#leases.delete(worker);
+    for (const [room, token] of leases) this.#log.leases.release(room, token);
     for (const room of [...this.#subscribers.keys()]) this.#unsubscribe(room, worker);
     const { sessions, changes } = departuresOf(placed(this.#members.get(worker)));
     this.#members.delete(worker);

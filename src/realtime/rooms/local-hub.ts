@@ -21,7 +21,14 @@ import type { Command } from "./command.js";
 import { type Content, contentMembers, requireSize } from "./content.js";
 import { Delivery, requireTurn } from "./delivery.js";
 import { FanOut } from "./fan-out.js";
-import { type Joined, Memberships, namesOf, presentOf, type RoomOccupants } from "./memberships.js";
+import {
+  type Joined,
+  Memberships,
+  namesOf,
+  presentOf,
+  type RoomFollower,
+  type RoomOccupants,
+} from "./memberships.js";
 import { Notices } from "./notices.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
 import { plainRooms, type RoomEvent, type RoomKind, type RoomKinds } from "./room-kinds.js";
@@ -54,6 +61,8 @@ export interface Sending {
   /** It gets no number and is not kept, and its sender does not get it. */
   readonly ephemeral?: boolean | undefined;
   readonly parent?: ParentSpan;
+  /** The token of the lease of the room under which it is published: it is refused where there is a later lease. */
+  readonly lease?: string | undefined;
 }
 
 /** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
@@ -74,6 +83,7 @@ export class LocalHub implements Receiver, SocketOwner {
   /** Executes a command of a server on sockets. @returns how many sockets it concerns */
   onCommand: ((command: Command) => number) | undefined = undefined;
   readonly bans = new Bans();
+  follower: RoomFollower | undefined = undefined;
   /** Other nodes have announced the end of this node's sessions. */
   onBuried: (() => void) | undefined = undefined;
 
@@ -196,14 +206,14 @@ export class LocalHub implements Receiver, SocketOwner {
   /**
    * Publishes a message whose sender has been checked.
    * @param sender JSON text
-   * @returns undefined for an ephemeral one
+   * @returns undefined for an ephemeral one, and where the lease is over
    * @throws GatewayError NO_SUCH_ROOM; BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
    */
   send(
     name: string,
     sender: string,
     content: Content,
-    { key, by, ephemeral = false, parent }: Sending = {},
+    { key, by, ephemeral = false, parent, lease }: Sending = {},
   ): Published | undefined | Promise<Published | undefined> {
     requireSize(content, this.#limits.message);
     const room = this.#rooms.get(name);
@@ -216,6 +226,7 @@ export class LocalHub implements Receiver, SocketOwner {
       return this.#publish(name, { frame, kept: false, key: undefined, except: by?.id, at }, parent);
     }
     const draft = { frame, kept: true, key, except: undefined, at };
+    if (lease !== undefined) return this.broker.leases.publish(name, draft, lease);
     const published = this.#publish(name, draft, parent) as Published | Promise<Published>;
     if (by !== undefined) this.#charge(by, name, published, frame.length);
     return published;
@@ -310,6 +321,10 @@ export class LocalHub implements Receiver, SocketOwner {
 
   buried(): void {
     this.onBuried?.();
+  }
+
+  vacated(name: string): void {
+    this.follower?.vacated(name);
   }
 
   gap(name: string, epoch: string, from: number, to: number): void {

@@ -13,7 +13,18 @@ export interface Joined extends RoomPosition {
   readonly recovered: boolean | undefined;
 }
 
+/** Follows which rooms have members on this node. */
+export interface RoomFollower {
+  /** This node receives the room: it has members here, or sockets that join it. */
+  opened(room: string): void;
+  /** It has none any more. */
+  closed(room: string): void;
+  /** The lease of a room that this node receives was released. */
+  vacated(room: string): void;
+}
+
 export interface MembershipsOwner {
+  readonly follower: RoomFollower | undefined;
   /** How many rooms a socket may be in. */
   readonly roomLimit: number;
   /** @throws GatewayError NO_SUCH_ROOM */
@@ -131,6 +142,7 @@ export class Memberships {
 
   #opened(room: Room, { epoch, seq }: RoomPosition): void {
     room.opening = undefined;
+    if (this.#rooms.get(room.name) === room) this.owner.follower?.opened(room.name);
     // Messages received meanwhile are beyond the broker's first position.
     if (room.epoch !== "") return;
     room.epoch = epoch;
@@ -142,6 +154,7 @@ export class Memberships {
     this.#rooms.delete(room.name);
     room.releaseSenders(true);
     this.broker.unsubscribe(room.name);
+    this.owner.follower?.closed(room.name);
   }
 
   /** The messages after the position that a client knows; undefined where it knows none. */

@@ -395,6 +395,87 @@ export function describeBroker(kind: BrokerKind): void {
       await got(a.recorder, "general", 1);
     });
 
+    const acquire = async ({ broker }: Node): Promise<string> => {
+      for (;;) {
+        const result = await broker.leases.acquire("general");
+        if ("token" in result) return result.token;
+        await new Promise(resolve => setTimeout(resolve, Math.min(result.heldMs, 50)));
+      }
+    };
+    const under = ({ broker }: Node, token: string, text: string) =>
+      broker.leases.publish("general", draft(text), token);
+
+    test("one node at a time holds the lease of a room, and nodes with members learn of its release", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      const { epoch } = await b.broker.subscribe("general");
+      const token = await acquire(a);
+      const refused = await b.broker.leases.acquire("general");
+      assert.ok("heldMs" in refused && refused.heldMs > 0 && refused.heldMs <= a.broker.leases.leaseMs);
+      assert.ok("token" in (await b.broker.leases.acquire("other")));
+      assert.equal(await a.broker.leases.renew("general", token), true);
+      assert.equal(await b.broker.leases.renew("general", "unknown"), false);
+      await b.broker.leases.release("general", "unknown");
+      assert.deepEqual(await under(a, token, "fed"), { epoch, seq: 1, duplicate: false });
+      assert.equal(await under(b, "unknown", "refused"), undefined);
+      // Others publish as they did.
+      await b.broker.publish("general", draft("said"));
+      assert.equal((await under(a, token, "fed too"))?.seq, 3);
+      await a.broker.leases.release("general", token);
+      await b.recorder.until(all => all.some(({ kind }) => kind === "vacated"));
+      const next = await b.broker.leases.acquire("general");
+      assert.ok("token" in next && next.token !== token);
+      assert.equal(await under(a, token, "late"), undefined);
+      assert.equal(await a.broker.leases.renew("general", token), false);
+      await a.broker.leases.release("general", token);
+      assert.equal((await under(b, next.token, "fed by the next"))?.seq, 4);
+      await got(b.recorder, "general", 4);
+      assert.deepEqual(b.recorder.seqs("general"), upTo(4));
+    });
+
+    test("a lease that is not renewed ends, and what its holder publishes later is refused by the store", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name, undefined, limits, 1500), await node(name, undefined, limits, 1500)];
+      await b.broker.subscribe("general");
+      const first = await acquire(a);
+      assert.equal((await under(a, first, "1"))?.seq, 1);
+      const second = await acquire(b);
+      // Both publish at once, before and after the other has been seen.
+      const tries = upTo(20).flatMap(index => [under(a, first, `a${index}`), under(b, second, `b${index}`)]);
+      const places = await Promise.all(tries);
+      assert.deepEqual(
+        places.map(place => place?.seq),
+        upTo(20, 2).flatMap(seq => [undefined, seq]),
+      );
+      assert.equal(await a.broker.leases.renew("general", first), false);
+      await got(b.recorder, "general", 21);
+      assert.equal(b.recorder.seqs("general").length, 21);
+    });
+
+    test("a lease that has ended goes on where nobody else has acquired it", async () => {
+      const a = await node(prefix(), undefined, limits, 300);
+      const token = await acquire(a);
+      await new Promise(resolve => setTimeout(resolve, 900));
+      assert.equal(await a.broker.leases.renew("general", token), true);
+      assert.equal((await under(a, token, "late"))?.seq, 1);
+    });
+
+    outage("a lease that the server has lost is over, and another can be acquired", async () => {
+      const name = prefix();
+      const [a, b] = [await node(name), await node(name)];
+      const token = await acquire(a);
+      await under(a, token, "before");
+      await server.kill();
+      server.empty();
+      await server.start();
+      await Promise.all([ready(a), ready(b)]);
+      assert.equal(await under(a, token, "lost"), undefined);
+      await a.broker.leases.release("general", token);
+      const next = await acquire(b);
+      assert.equal((await under(b, next, "after"))?.seq, 1);
+      assert.equal(await under(a, token, "late"), undefined);
+    });
+
     const presence = ({ broker }: Node): BrokerPresence => {
       assert.ok(broker.presence !== undefined);
       return broker.presence;

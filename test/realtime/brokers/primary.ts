@@ -11,8 +11,8 @@ export class Primary {
   readonly #left: ((worker: WorkerProcess) => void)[] = [];
   readonly rooms: WorkerRooms;
 
-  constructor(history: HistoryLimits) {
-    this.rooms = new WorkerRooms(this, history);
+  constructor(history: HistoryLimits, leaseMs?: number) {
+    this.rooms = new WorkerRooms(this, history, leaseMs);
   }
 
   onForked(handle: (worker: WorkerProcess) => void): void {

@@ -19,7 +19,8 @@ export type Recorded =
   | { readonly kind: "signal"; readonly text: string }
   | { readonly kind: "member"; readonly room: string; readonly change: MemberChange }
   | { readonly kind: "lost"; readonly sessions: ReadonlyMap<string, LostSession> }
-  | { readonly kind: "buried" };
+  | { readonly kind: "buried" }
+  | { readonly kind: "vacated"; readonly room: string };
 
 /** A hub that only writes down what the broker tells it. */
 export interface Recorder extends Receiver {
@@ -48,6 +49,7 @@ export function createRecorder(): Recorder {
     lost: sessions => add({ kind: "lost", sessions }),
     tellsSockets: room => room.startsWith("sockets"),
     buried: () => add({ kind: "buried" }),
+    vacated: room => add({ kind: "vacated", room }),
     members: room =>
       all.flatMap(entry =>
         entry.kind === "member" && entry.room === room

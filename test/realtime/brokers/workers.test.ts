@@ -24,8 +24,8 @@ describeBroker({
       for (const { rooms } of primaries.values()) await rooms.close();
     },
   }),
-  create: (_port, prefix, history) => {
-    const primary = primaries.get(prefix) ?? new Primary(history);
+  create: (_port, prefix, history, leaseMs) => {
+    const primary = primaries.get(prefix) ?? new Primary(history, leaseMs);
     primaries.set(prefix, primary);
     return primary.fork(history).broker;
   },
@@ -33,6 +33,23 @@ describeBroker({
 });
 
 const history = { messages: 100, ttl: 60_000, maxBytes: 1 << 20 };
+
+test("the leases of a worker that ends are there for the others at once", async () => {
+  const primary = new Primary(history);
+  const [a, b] = [primary.fork(history), primary.fork(history)];
+  const recorder = createRecorder();
+  a.broker.start(recorder);
+  b.broker.start(createRecorder());
+  await a.broker.subscribe("general");
+  assert.ok("token" in (await b.broker.leases.acquire("general")));
+  assert.ok("heldMs" in (await a.broker.leases.acquire("general")));
+  b.kill();
+  await recorder.until(all => all.some(({ kind }) => kind === "vacated"));
+  assert.ok("token" in (await a.broker.leases.acquire("general")));
+  await a.broker.close();
+  await b.broker.close();
+  await primary.rooms.close();
+});
 
 test("the members of a worker that ends leave once, and one of the others learns of their rooms", async () => {
   const primary = new Primary(history);
