@@ -1,9 +1,8 @@
 import type { LocalRequest } from "../bindings/built-in-route.js";
-import { parseJsonObject, requireJsonBody } from "../bindings/json-body.js";
-import { describeJson, type JsonValue } from "../codec/json.js";
-import { nearest } from "../config/nearest.js";
+import { requireJsonBody } from "../bindings/json-body.js";
+import { JsonFields, unexpectedField } from "../bindings/json-fields.js";
+import type { JsonValue } from "../codec/json.js";
 import type { WrittenRequest } from "../explain/explanation.js";
-import { gatewayError } from "../status/failure.js";
 
 /** Bytes of a request for an explanation. */
 export const maxExplainBytes = 512 * 1024;
@@ -19,28 +18,19 @@ const members = ["method", "target", "headers", "body"];
  */
 export function writtenRequest(request: LocalRequest): WrittenRequest {
   requireJsonBody(request);
-  const json = parseJsonObject(request.body);
-  for (const name of Object.keys(json)) {
-    if (members.includes(name)) continue;
-    const near = nearest(name, members);
-    const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-    throw gatewayError(
-      "UNKNOWN_FIELD",
-      `${name.slice(0, 64)}: expected method, target, headers and body${hint}`,
-    );
-  }
-  const method = text("method", json.method).toUpperCase();
-  const target = text("target", json.target);
+  const fields = new JsonFields(request.body, members);
+  const method = fields.text("method").toUpperCase();
+  const target = fields.text("target");
   if (!/^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$/.test(method))
-    throw invalid("method", "an HTTP method such as GET", json.method);
+    throw unexpectedField("method", "an HTTP method such as GET", method);
   if (!target.startsWith("/") || target.length > maxTargetChars)
-    throw invalid(
+    throw unexpectedField(
       "target",
       `a path of at most ${maxTargetChars} characters that begins with "/"`,
-      json.target,
+      target,
     );
-  const headers = headersOf(json.headers);
-  const body = json.body === undefined ? "" : text("body", json.body);
+  const headers = headersOf(fields.value("headers"));
+  const body = fields.optionalText("body") ?? "";
   return { method, target, header: name => headers.get(name), body: new TextEncoder().encode(body) };
 }
 
@@ -49,25 +39,19 @@ function headersOf(value: JsonValue | undefined): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   if (value === undefined) return headers;
   if (!Array.isArray(value) || value.length > maxHeaders)
-    throw invalid("headers", `at most ${maxHeaders} pairs [name, value]`, value);
+    throw unexpectedField("headers", `at most ${maxHeaders} pairs [name, value]`, value);
   for (const pair of value) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw invalid("headers", "pairs [name, value]", pair);
-    const name = text("headers", pair[0]).toLowerCase();
+    if (!Array.isArray(pair) || pair.length !== 2)
+      throw unexpectedField("headers", "pairs [name, value]", pair);
+    const name = headerText(pair[0]).toLowerCase();
     const earlier = headers.get(name);
-    const own = text("headers", pair[1]);
+    const own = headerText(pair[1]);
     headers.set(name, earlier === undefined ? own : `${earlier}${name === "cookie" ? "; " : ", "}${own}`);
   }
   return headers;
 }
 
-function text(name: string, value: JsonValue | undefined): string {
+function headerText(value: JsonValue = null): string {
   if (typeof value === "string") return value;
-  throw invalid(name, "a string", value);
-}
-
-function invalid(name: string, expected: string, found: JsonValue | undefined) {
-  return gatewayError(
-    "INVALID_VALUE",
-    `${name}: expected ${expected}, found ${found === undefined ? "nothing" : describeJson(found)}`,
-  );
+  throw unexpectedField("headers", "strings", value);
 }

@@ -9,8 +9,7 @@ import {
   TrackType,
 } from "livekit-server-sdk";
 import type { AdminRequest, AdminResponse, AdminRoute } from "../bindings/admin-route.js";
-import { parseJsonObject } from "../bindings/json-body.js";
-import { describeJson, type JsonValue } from "../codec/json.js";
+import { invalidField, JsonFields } from "../bindings/json-fields.js";
 import { nearest } from "../config/nearest.js";
 import { gatewayError } from "../status/failure.js";
 import { projectOf } from "./config.js";
@@ -23,6 +22,8 @@ const requestTimeout = 5;
 
 /** Most bytes of a data message: those that LiveKit sends reliably in one packet. */
 const maxDataBytes = 15 * 1024;
+
+const maxInt32 = 2 ** 31 - 1;
 
 const noContent: AdminResponse = { status: 204, body: undefined };
 
@@ -56,7 +57,7 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
   return [
     route("GET", "", async client => ({ rooms: (await client.listRooms()).map(roomView) })),
     route("POST", "", async (client, { body }) => {
-      const read = new Fields(body, [
+      const read = new JsonFields(body, [
         "name",
         "empty_timeout",
         "departure_timeout",
@@ -64,11 +65,11 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
         "metadata",
       ]);
       const options = {
-        name: read.text("name", 256),
+        name: filledText(read, "name", 256),
         ...defined({
-          emptyTimeout: read.integer("empty_timeout"),
-          departureTimeout: read.integer("departure_timeout"),
-          maxParticipants: read.integer("max_participants"),
+          emptyTimeout: read.integer("empty_timeout", 0, maxInt32),
+          departureTimeout: read.integer("departure_timeout", 0, maxInt32),
+          maxParticipants: read.integer("max_participants", 0, maxInt32),
           metadata: read.optionalText("metadata"),
         }),
       };
@@ -79,12 +80,12 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
       deps.log("info", { room }, "LiveKit room ended");
     }),
     route("POST", "/:room/data", async (client, { parameters: { room = "" }, body }) => {
-      const read = new Fields(body, ["data", "topic", "identities", "reliable"]);
-      const data = Buffer.from(read.text("data", maxDataBytes));
-      const kind = read.flag("reliable", true) ? DataPacket_Kind.RELIABLE : DataPacket_Kind.LOSSY;
+      const read = new JsonFields(body, ["data", "topic", "identities", "reliable"]);
+      const data = Buffer.from(filledText(read, "data", maxDataBytes));
+      const kind = (read.flag("reliable") ?? true) ? DataPacket_Kind.RELIABLE : DataPacket_Kind.LOSSY;
       const options = defined({
         topic: read.optionalText("topic"),
-        destinationIdentities: read.texts("identities"),
+        destinationIdentities: read.optionalTexts("identities"),
       });
       await client.sendData(room, data, kind, options);
     }),
@@ -105,8 +106,8 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
       "POST",
       "/:room/participants/:identity/mute",
       async (client, { parameters: { room = "", identity = "" }, body }) => {
-        const read = new Fields(body, ["track", "muted"]);
-        const muted = read.flag("muted", true);
+        const read = new JsonFields(body, ["track", "muted"]);
+        const muted = read.flag("muted") ?? true;
         const wanted = read.optionalText("track");
         const { tracks } = await client.getParticipant(room, identity);
         const chosen = tracks.filter(({ sid, type }) =>
@@ -114,7 +115,7 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
         );
         if (wanted !== undefined && chosen.length === 0) {
           const sids = tracks.map(({ sid }) => sid).join(", ");
-          throw gatewayError("INVALID_VALUE", `track: no track of the participant; it has ${sids || "none"}`);
+          throw invalidField("track", `no track of the participant; it has ${sids || "none"}`);
         }
         const changed: unknown[] = [];
         for (const { sid } of chosen)
@@ -126,7 +127,7 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
       "POST",
       "/:room/participants/:identity/move",
       async (client, { parameters: { room = "", identity = "" }, body }) => {
-        await client.moveParticipant(room, identity, new Fields(body, ["to"]).text("to", 256));
+        await client.moveParticipant(room, identity, filledText(new JsonFields(body, ["to"]), "to", 256));
       },
     ),
   ];
@@ -145,60 +146,12 @@ function defined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], u
   return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
 
-/** The members of a JSON body, which must be among those that a route knows. */
-class Fields {
-  readonly #json: Readonly<Record<string, JsonValue>>;
-
-  /** @throws GatewayError UNKNOWN_FIELD, or errors of `parseJsonObject` */
-  constructor(body: Uint8Array, known: readonly string[]) {
-    this.#json = body.length === 0 ? {} : parseJsonObject(body);
-    for (const name of Object.keys(this.#json)) {
-      if (known.includes(name)) continue;
-      const near = nearest(name, known);
-      const hint = near === undefined ? `; expected ${known.join(", ")}` : `; did you mean "${near}"?`;
-      throw gatewayError("UNKNOWN_FIELD", `unknown field "${name.slice(0, 64)}"${hint}`);
-    }
-  }
-
-  /** @throws GatewayError INVALID_VALUE, also where it is missing or has more bytes */
-  text(name: string, maxBytes: number): string {
-    const value = this.optionalText(name);
-    if (value === undefined || value === "")
-      throw gatewayError("INVALID_VALUE", `${name}: must not be empty`);
-    if (Buffer.byteLength(value) > maxBytes)
-      throw gatewayError("INVALID_VALUE", `${name}: must have at most ${maxBytes} bytes`);
-    return value;
-  }
-
-  optionalText(name: string): string | undefined {
-    return this.#read(name, "a string", value => (typeof value === "string" ? value : undefined));
-  }
-
-  integer(name: string): number | undefined {
-    return this.#read(name, "an integer from 0 to 2147483647", value =>
-      Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 31 ? Number(value) : undefined,
-    );
-  }
-
-  flag(name: string, usual: boolean): boolean {
-    return (
-      this.#read(name, "true or false", value => (typeof value === "boolean" ? value : undefined)) ?? usual
-    );
-  }
-
-  texts(name: string): string[] | undefined {
-    return this.#read(name, "a list of strings", value =>
-      Array.isArray(value) && value.every(item => typeof item === "string") ? value : undefined,
-    );
-  }
-
-  #read<T>(name: string, expected: string, as: (value: JsonValue) => T | undefined): T | undefined {
-    const value = this.#json[name];
-    if (value === undefined || value === null) return undefined;
-    const read = as(value);
-    if (read !== undefined) return read;
-    throw gatewayError("INVALID_VALUE", `${name}: expected ${expected}, found ${describeJson(value)}`);
-  }
+/** @throws GatewayError INVALID_VALUE where it is missing, empty or has more bytes */
+function filledText(read: JsonFields, name: string, maxBytes: number): string {
+  const value = read.text(name);
+  if (value === "") throw invalidField(name, "must not be empty");
+  if (Buffer.byteLength(value) > maxBytes) throw invalidField(name, `must have at most ${maxBytes} bytes`);
+  return value;
 }
 
 /**

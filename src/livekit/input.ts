@@ -1,8 +1,7 @@
 import type { Identity } from "../auth/identity.js";
 import type { LocalRequest } from "../bindings/built-in-route.js";
-import { parseJsonObject } from "../bindings/json-body.js";
+import { JsonFields } from "../bindings/json-fields.js";
 import { requestFailure, TranscodeError } from "../codec/error.js";
-import { describeJson } from "../codec/json.js";
 import { eachParameter } from "../codec/json-to-wire/query.js";
 import { nearest } from "../config/nearest.js";
 import { GatewayError } from "../status/failure.js";
@@ -39,20 +38,13 @@ export function readInput(request: LocalRequest, names: InputNames): TokenInput 
 }
 
 function readBody(bytes: Uint8Array, names: ReadonlySet<string>): ReadonlyMap<string, string> {
-  const fields = new Map<string, string>();
-  if (bytes.length === 0) return fields;
-  for (const [name, value] of Object.entries(parseJsonObject(bytes))) {
-    if (!names.has(name)) {
-      const message = "unknown field; grants come from the configuration";
-      throw new TranscodeError("UNKNOWN_FIELD", name, message, nearest(name, names));
-    }
-    if (value === null) continue;
-    if (typeof value !== "string") {
-      throw new TranscodeError("INVALID_VALUE", name, `expected a string, found ${describeJson(value)}`);
-    }
-    fields.set(name, value);
+  const fields = new JsonFields(bytes, [...names]);
+  const texts = new Map<string, string>();
+  for (const name of names) {
+    const text = fields.optionalText(name);
+    if (text !== undefined) texts.set(name, text);
   }
-  return fields;
+  return texts;
 }
 
 function readQuery(raw: string, names: ReadonlySet<string>): ReadonlyMap<string, string> {

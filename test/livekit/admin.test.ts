@@ -243,11 +243,11 @@ test("an action that LiveKit does not have gets 501, as moving does with its ope
 test("bodies of the admin listener name what is wrong with them", async () => {
   const route = await routes(`http://127.0.0.1:${port}`);
   const wrong: readonly [AdminRoute, unknown, string][] = [
-    [route("POST", ""), {}, "name: must not be empty"],
+    [route("POST", ""), {}, "name not provided"],
     [
       route("POST", ""),
       { name: "r", emptytimeout: 1 },
-      'unknown field "emptytimeout"; did you mean "empty_timeout"?',
+      'emptytimeout: unknown field; did you mean "empty_timeout"?',
     ],
     [
       route("POST", ""),

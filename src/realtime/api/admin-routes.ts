@@ -1,10 +1,8 @@
 import type { AdminRequest, AdminResponse, AdminRoute } from "../../bindings/admin-route.js";
-import { parseJsonObject } from "../../bindings/json-body.js";
-import { gatewayError } from "../../status/failure.js";
-import { jsonMembers } from "../bridge/json-members.js";
+import { invalidField, JsonFields } from "../../bindings/json-fields.js";
 import type { Message, RoomPosition } from "../brokers/broker.js";
 import type { Hub, Post } from "../rooms/hub.js";
-import { createRoomsApi, type DisconnectTarget, invalid, type RoomsApi } from "./rooms-api.js";
+import { createRoomsApi, type DisconnectTarget, type RoomsApi } from "./rooms-api.js";
 
 /**
  * The rooms on the admin listener: the methods of `protogate.realtime.v1.Rooms`, as REST.
@@ -40,12 +38,12 @@ export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[]
 const postFields = ["from", "message", "event", "data", "ephemeral", "id"];
 
 async function publish(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["room", ...postFields]);
+  const body = new JsonFields(request.body, ["room", ...postFields]);
   return (await api.publish({ room: body.text("room"), ...postOf(body) })) ?? passed;
 }
 
 async function broadcast(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["rooms", ...postFields]);
+  const body = new JsonFields(request.body, ["rooms", ...postFields]);
   const rooms = body.texts("rooms");
   const published = await api.broadcast(rooms, postOf(body));
   return { published: published.map((place, index) => ({ room: rooms[index], ...(place ?? passed) })) };
@@ -54,9 +52,9 @@ async function broadcast(api: RoomsApi, request: AdminRequest): Promise<unknown>
 /** An ephemeral message has no position. */
 const passed = { ephemeral: true };
 
-function postOf(body: JsonBody): Omit<Post, "room"> {
+function postOf(body: JsonFields): Omit<Post, "room"> {
   const event = body.optionalText("event");
-  const data = body.json("data");
+  const data = body.source("data");
   const ephemeral = body.flag("ephemeral");
   const isText = event === undefined && data === undefined;
   const message = isText ? body.text("message") : body.optionalText("message");
@@ -66,7 +64,7 @@ function postOf(body: JsonBody): Omit<Post, "room"> {
 async function history(api: RoomsApi, { parameters, query }: AdminRequest): Promise<unknown> {
   for (const name of query.keys()) {
     if (!["epoch", "seq", "before", "limit"].includes(name))
-      throw invalid(name, "expected epoch, seq, before or limit");
+      throw invalidField(name, "expected epoch, seq, before or limit");
   }
   const limit = query.has("limit") ? wholeNumber(query, "limit", 1) : undefined;
   const before = query.has("before") ? wholeNumber(query, "before", 1) : undefined;
@@ -76,39 +74,38 @@ async function history(api: RoomsApi, { parameters, query }: AdminRequest): Prom
 }
 
 async function subscribe(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["subject", "session", "room"]);
+  const body = new JsonFields(request.body, ["subject", "session", "room"]);
   return { sessions: await api.subscribe(whoOf(body), body.text("room")) };
 }
 
 async function unsubscribe(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["subject", "session", "room", "reason", "ban_seconds"]);
-  const seconds = body.json("ban_seconds");
-  const ban = seconds === undefined ? undefined : Number(seconds);
+  const body = new JsonFields(request.body, ["subject", "session", "room", "reason", "ban_seconds"]);
+  const ban = body.integer("ban_seconds", 1);
   const sessions = await api.unsubscribe(whoOf(body), body.text("room"), body.optionalText("reason"), ban);
   return { sessions };
 }
 
 async function send(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["subject", "session", "from", "message", "event", "data"]);
-  const [event, data] = [body.optionalText("event"), body.json("data")];
+  const body = new JsonFields(request.body, ["subject", "session", "from", "message", "event", "data"]);
+  const [event, data] = [body.optionalText("event"), body.source("data")];
   const isText = event === undefined && data === undefined;
   const message = isText ? body.text("message") : body.optionalText("message");
   return { sessions: await api.send(whoOf(body), body.text("from"), { message, event, data }) };
 }
 
-function whoOf(body: JsonBody): DisconnectTarget {
+function whoOf(body: JsonFields): DisconnectTarget {
   return { subject: body.optionalText("subject"), session: body.optionalText("session") };
 }
 
 async function disconnect(api: RoomsApi, request: AdminRequest): Promise<unknown> {
-  const body = jsonBody(request.body, ["subject", "session", "reason"]);
+  const body = new JsonFields(request.body, ["subject", "session", "reason"]);
   return { closed: await api.disconnect(whoOf(body), body.optionalText("reason")) };
 }
 
 function sinceOf(query: URLSearchParams): RoomPosition | undefined {
   const epoch = query.get("epoch");
   if (epoch === null && !query.has("seq")) return undefined;
-  if (epoch === null || epoch === "") throw invalid("epoch", "expected the epoch that seq belongs to");
+  if (epoch === null || epoch === "") throw invalidField("epoch", "expected the epoch that seq belongs to");
   return { epoch, seq: wholeNumber(query, "seq", 0) };
 }
 
@@ -116,56 +113,10 @@ function wholeNumber(query: URLSearchParams, name: string, least: number): numbe
   const text = query.get(name) ?? "";
   const number = Number(text);
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(number) && number >= least) return number;
-  throw invalid(name, `expected a whole number from ${least}`);
+  throw invalidField(name, `expected a whole number from ${least}`);
 }
 
 /** The frame that members got. */
 function frameOf({ text }: Message): unknown {
   return JSON.parse(text);
-}
-
-/** Reads the members of a JSON object, each with its type. @throws GatewayError naming the member */
-interface JsonBody {
-  text(name: string): string;
-  optionalText(name: string): string | undefined;
-  texts(name: string): readonly string[];
-  /** JSON text, as it was written. */
-  json(name: string): string | undefined;
-  flag(name: string): boolean | undefined;
-}
-
-/** @throws GatewayError as `parseJsonObject` does, and UNKNOWN_FIELD for members that are not `known` */
-function jsonBody(body: Uint8Array, known: readonly string[]): JsonBody {
-  const members = parseJsonObject(body);
-  for (const name of Object.keys(members)) {
-    if (known.includes(name)) continue;
-    const message = `unknown field ${JSON.stringify(name.slice(0, 64))}; expected ${known.join(", ")}`;
-    throw gatewayError("UNKNOWN_FIELD", message);
-  }
-  const optionalText = (name: string): string | undefined => {
-    const value = members[name];
-    if (value === undefined || value === null || typeof value === "string") return value ?? undefined;
-    throw invalid(name, "expected a string");
-  };
-  return {
-    optionalText,
-    json: name =>
-      members[name] === undefined ? undefined : jsonMembers(Buffer.from(body).toString()).get(name),
-    flag: name => {
-      const value = members[name];
-      if (value === undefined || typeof value === "boolean") return value;
-      throw invalid(name, "expected true or false");
-    },
-    text: name => {
-      const value = optionalText(name);
-      if (value === undefined) throw invalid(name, "not provided");
-      return value;
-    },
-    texts: name => {
-      const value = members[name];
-      if (Array.isArray(value) && value.every((each): each is string => typeof each === "string"))
-        return value;
-      throw invalid(name, value === undefined ? "not provided" : "expected a list of strings");
-    },
-  };
 }

@@ -4,13 +4,12 @@ import type {
   LocalRequest,
   LocalResponse,
 } from "../../bindings/built-in-route.js";
-import { parseJsonObject, requireJsonBody } from "../../bindings/json-body.js";
-import type { JsonObject } from "../../codec/json.js";
+import { requireJsonBody } from "../../bindings/json-body.js";
+import { invalidField, JsonFields } from "../../bindings/json-fields.js";
 import { chatApiDialect } from "../../dialects/chat-api.js";
 import { whenReady } from "../../net/when-ready.js";
 import { GatewayError, gatewayError } from "../../status/failure.js";
 import type { Session } from "../bridge/bridge.js";
-import { jsonMembers } from "../bridge/json-members.js";
 import type { Message } from "../brokers/broker.js";
 import {
   eventExpected,
@@ -92,27 +91,26 @@ async function send(
 ): Promise<LocalResponse> {
   const { identity } = request;
   sendRate.admit(request, identity?.subject);
-  const body = fields(request, ["room_id", "from", "message", "event", "data", "ephemeral", "key"]);
-  const { room_id: room, from: claim, key } = body;
+  const body = fieldsOf(request, ["room_id", "from", "message", "event", "data", "ephemeral", "key"]);
+  const claim = body.optionalText("from");
   if (identity !== undefined && claim !== undefined && claim !== identity.subject)
     throw gatewayError("FROM_MISMATCH", "from must equal the authenticated subject");
-  const from = identity?.subject ?? text("from", claim);
-  named("room_id", room);
-  named("from", from);
-  const name = text("room_id", room);
+  const name = nameOf("room_id", body.text("room_id"));
+  const from = nameOf("from", identity?.subject ?? body.text("from"));
   if (local.kindOf(name).publish === "server") throw serverOnly();
   local.bans.require(name, from);
   local.kinds.requireOpen(name);
   local.kinds.requireOwner(name, identity?.subject);
   settings.roomPolicy?.require(identity, name);
-  const frame = frameOf(request, body, name, from);
+  const frame = frameOf(body, name, from);
   const asked = local.asks("message", name) ? settings.bridge : undefined;
   const verdict = await asked?.event("message", sessionOf(request, from), frame);
   const spoken = verdict === undefined ? frame : allowed(verdict);
   const content = rewritten(frame, spoken);
   const sender = spoken.from ?? from;
   const ephemeral = frame.type === "publish" && frame.ephemeral;
-  const id = key === undefined ? undefined : keyOf(from, text("key", key));
+  const key = body.optionalText("key");
+  const id = key === undefined ? undefined : keyOf(from, key);
   const place = await local.send(name, JSON.stringify(sender), content, { key: id, ephemeral });
   if (place === undefined) return raw(`${unsent(name, sender, content)}}`);
   const { messages } = await hub.since(name, { epoch: place.epoch, seq: place.seq - 1 });
@@ -124,29 +122,26 @@ async function send(
 }
 
 /** The frame that a socket would send. */
-function frameOf(
-  { body: bytes }: LocalRequest,
-  body: JsonObject,
-  room: string,
-  from: string,
-): SendFrame | PublishFrame {
-  const { message, event, data, ephemeral, key } = body;
+function frameOf(body: JsonFields, room: string, from: string): SendFrame | PublishFrame {
+  const key = body.optionalText("key");
+  const event = body.optionalText("event");
+  const data = body.source("data");
+  const ephemeral = body.flag("ephemeral");
   const sender = { room_id: room, from };
-  if (key !== undefined && !keyText.test(text("key", key)))
-    throw gatewayError("INVALID_VALUE", `key: expected ${keyExpected}`);
+  if (key !== undefined && !keyText.test(key)) throw invalidField("key", `expected ${keyExpected}`);
   if (event === undefined && data === undefined && ephemeral === undefined)
-    return { type: "send-message", ...sender, message: text("message", message) };
-  const problem = message === undefined ? publishProblem(body) : "expected either message, or event and data";
+    return { type: "send-message", ...sender, message: body.text("message") };
+  const problem =
+    body.value("message") === undefined
+      ? publishProblem({ event, data, ephemeral, key })
+      : "expected either message, or event and data";
   if (problem !== undefined) throw gatewayError("INVALID_VALUE", problem);
-  if (event !== undefined && !eventName.test(text("event", event)))
-    throw gatewayError("INVALID_VALUE", `event: expected ${eventExpected}`);
-  if (ephemeral !== undefined && typeof ephemeral !== "boolean")
-    throw gatewayError("INVALID_VALUE", "ephemeral: expected true or false");
+  if (event !== undefined && !eventName.test(event)) throw invalidField("event", `expected ${eventExpected}`);
   return {
     type: "publish",
     ...sender,
-    ...(event === undefined ? {} : { event: text("event", event) }),
-    ...(data === undefined ? {} : { data: jsonMembers(Buffer.from(bytes).toString()).get("data") ?? "null" }),
+    ...(event === undefined ? {} : { event }),
+    ...(data === undefined ? {} : { data }),
     ephemeral: ephemeral ?? false,
   };
 }
@@ -158,24 +153,17 @@ function unsent(room: string, from: string, content: Content): string {
 
 /** The messages that a room holds, oldest first. */
 async function receive({ hub, local, settings }: Realtime, request: LocalRequest): Promise<LocalResponse> {
-  const { room_id: room, before, limit } = fields(request, ["room_id", "before", "limit"]);
-  named("room_id", room);
-  const name = text("room_id", room);
+  const body = fieldsOf(request, ["room_id", "before", "limit"]);
+  const name = nameOf("room_id", body.text("room_id"));
   local.kinds.requireOpen(name);
   local.kinds.requireOwner(name, request.identity?.subject);
   settings.roomPolicy?.require(request.identity, name);
   const messages: readonly Message[] = await hub.history(
     name,
-    count("limit", limit),
-    count("before", before),
+    body.integer("limit", 1),
+    body.integer("before", 1),
   );
   return raw(`{"messages":[${messages.map(each => each.text).join(",")}]}`);
-}
-
-function count(name: string, value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
-  throw gatewayError("INVALID_VALUE", `${name}: expected an integer from 1`);
 }
 
 /** A sender by HTTP has no socket that a reply could go to. */
@@ -184,35 +172,21 @@ function sessionOf({ identity, clientAddress, requestId }: LocalRequest, subject
   return { id: newSession(), identity, subject, clientAddress, requestId, send, buffered: 0, closed: true };
 }
 
-function fields(request: LocalRequest, known: readonly string[]): JsonObject {
+function fieldsOf(request: LocalRequest, known: readonly string[]): JsonFields {
   requireJsonBody(request);
-  const value = bodyOf(request);
-  for (const name of Object.keys(value)) {
-    if (!known.includes(name))
-      throw gatewayError("UNKNOWN_FIELD", `unknown field ${JSON.stringify(name.slice(0, 64))}`);
-  }
-  return value;
-}
-
-/** Clients of this protocol identify errors by their text. */
-function bodyOf({ body }: LocalRequest): JsonObject {
   try {
-    return parseJsonObject(body);
+    return new JsonFields(request.body, known);
   } catch (error) {
     if (!(error instanceof GatewayError) || error.failure.reason !== "MALFORMED_JSON") throw error;
+    // Clients of this protocol identify errors by their text.
     throw gatewayError("MALFORMED_JSON", "the body is not valid JSON");
   }
 }
 
-function text(name: string, value: unknown): string {
-  if (typeof value === "string") return value;
-  const message = value === undefined ? `${name} not provided` : `${name}: expected a string`;
-  throw gatewayError("INVALID_VALUE", message);
-}
-
-function named(name: string, value: unknown): void {
-  const expected = nameProblem(text(name, value));
-  if (expected !== undefined) throw gatewayError("INVALID_VALUE", `${name}: expected ${expected}`);
+function nameOf(field: string, value: string): string {
+  const expected = nameProblem(value);
+  if (expected === undefined) return value;
+  throw invalidField(field, `expected ${expected}`);
 }
 
 function json(value: unknown): LocalResponse {

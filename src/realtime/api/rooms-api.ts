@@ -1,4 +1,5 @@
-import { type GatewayError, gatewayError } from "../../status/failure.js";
+import { invalidField } from "../../bindings/json-fields.js";
+import { gatewayError } from "../../status/failure.js";
 import type { Member, Message, Published, RoomPosition } from "../brokers/broker.js";
 import { maxBanSeconds } from "../rooms/bans.js";
 import type { Content } from "../rooms/content.js";
@@ -56,8 +57,8 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
     publish: async post => hub().publish(post),
     broadcast: async (rooms, post) => {
       if (rooms.length === 0 || rooms.length > maxRooms)
-        throw invalid("rooms", `expected 1 to ${maxRooms} names`);
-      if (new Set(rooms).size < rooms.length) throw invalid("rooms", "expected each room once");
+        throw invalidField("rooms", `expected 1 to ${maxRooms} names`);
+      if (new Set(rooms).size < rooms.length) throw invalidField("rooms", "expected each room once");
       return hub().broadcast(rooms, post);
     },
     rooms: async () => hub().rooms(),
@@ -66,20 +67,20 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
       if (since === undefined)
         return { messages: await hub().history(room, limit, before), replay: undefined };
       if (before !== undefined)
-        throw invalid("before", "expected either before, or the position to read from");
+        throw invalidField("before", "expected either before, or the position to read from");
       const { messages, position, recovered } = await hub().since(room, since, limit);
       return { messages, replay: { position, recovered } };
     },
     disconnect: async (who, reason = "disconnected") => {
       if (Buffer.byteLength(reason) > maxReasonBytes) {
-        throw invalid("reason", `expected at most ${maxReasonBytes} bytes`);
+        throw invalidField("reason", `expected at most ${maxReasonBytes} bytes`);
       }
       return hub().disconnect({ ...whoOf(who), reason });
     },
     subscribe: async (who, room) => hub().command({ do: "subscribe", who: whoOf(who), room }),
     unsubscribe: async (who, room, reason, banSeconds) => {
       if (reason !== undefined && Buffer.byteLength(reason) > maxReasonBytes)
-        throw invalid("reason", `expected at most ${maxReasonBytes} bytes`);
+        throw invalidField("reason", `expected at most ${maxReasonBytes} bytes`);
       const banned = bannedOf(who, banSeconds);
       return hub().command({ do: "unsubscribe", who: whoOf(who), room, reason, banned });
     },
@@ -91,12 +92,12 @@ export function createRoomsApi(hub: () => Hub): RoomsApi {
 function bannedOf({ subject }: DisconnectTarget, seconds: number | undefined) {
   if (seconds === undefined) return undefined;
   if (subject === undefined || subject === "")
-    throw invalid(
+    throw invalidField(
       "ban_seconds",
       "a session does not come back as the same; expected subject, or no ban_seconds",
     );
   if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > maxBanSeconds)
-    throw invalid("ban_seconds", `expected an integer from 1 to ${maxBanSeconds}`);
+    throw invalidField("ban_seconds", `expected an integer from 1 to ${maxBanSeconds}`);
   return { subject, until: Date.now() + seconds * 1000 };
 }
 
@@ -106,12 +107,5 @@ function whoOf({
 }: DisconnectTarget): { readonly subject: string } | { readonly session: string } {
   if (subject !== undefined && subject !== "" && session === undefined) return { subject };
   if (session !== undefined && session !== "" && subject === undefined) return { session };
-  throw invalid("", "expected either subject or session");
-}
-
-/** @param field empty where the request as a whole is wrong */
-export function invalid(field: string, message: string): GatewayError {
-  if (field === "") return gatewayError("INVALID_VALUE", message);
-  const text = `${field}: ${message}`;
-  return gatewayError("INVALID_VALUE", text, [{ field, description: message }]);
+  throw gatewayError("INVALID_VALUE", "expected either subject or session");
 }

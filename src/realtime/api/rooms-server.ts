@@ -10,9 +10,11 @@ import {
   type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { invalidField } from "../../bindings/json-fields.js";
 import type { Codec, JsonPolicy } from "../../codec/codec.js";
 import { type Codecs, createCodecs } from "../../codec/codecs.js";
 import type { JsonValue } from "../../codec/json.js";
+import { jsonMembers } from "../../codec/json-members.js";
 import { Writer } from "../../codec/json-to-wire/writer.js";
 import { loadModel } from "../../descriptors/load/load.js";
 import type { MethodType, ServiceType } from "../../descriptors/model.js";
@@ -21,11 +23,10 @@ import { createPace } from "../../net/pace.js";
 import { Code } from "../../status/code.js";
 import { encodeErrorInfo, encodeStatus } from "../../status/details.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
-import { jsonMembers } from "../bridge/json-members.js";
 import type { Message, Published, RoomPosition } from "../brokers/broker.js";
 import type { Content } from "../rooms/content.js";
 import type { Hub, Post } from "../rooms/hub.js";
-import { createRoomsApi, type DisconnectTarget, invalid, type RoomsApi } from "./rooms-api.js";
+import { createRoomsApi, type DisconnectTarget, type RoomsApi } from "./rooms-api.js";
 
 export interface RoomsServerOptions {
   /** A name or an IP address without brackets. */
@@ -142,7 +143,7 @@ function postOf({ from, ephemeral, id, ...content }: PostMessage): Omit<Post, "r
 }
 
 function contentOf({ message, event, data }: Pick<PostMessage, "message" | "event" | "data">): Content {
-  if (data !== "" && !isJson(data)) throw invalid("data", "expected JSON");
+  if (data !== "" && !isJson(data)) throw invalidField("data", "expected JSON");
   const isText = event === "" && data === "";
   return {
     message: isText || message !== "" ? message : undefined,

@@ -1,4 +1,5 @@
 import { responseFailure } from "../../codec/error.js";
+import { jsonMembers } from "../../codec/json-members.js";
 import { Writer } from "../../codec/json-to-wire/writer.js";
 import { Code } from "../../status/code.js";
 import { type Failure, GatewayError, gatewayFailure } from "../../status/failure.js";
@@ -10,7 +11,6 @@ import type { FrameId } from "../chat/frames.js";
 import { endFrame, errorFrame, eventFrame, replyFrame } from "../chat/frames.js";
 import type { Session } from "./bridge.js";
 import type { BoundPlan, CallPlan, CallRoute } from "./bridge-plan.js";
-import { jsonMembers } from "./json-members.js";
 import { callUnary, failureOf, type PreparedCall, sessionMetadata, Task } from "./unary-call.js";
 
 /** A call that is about to be made. */

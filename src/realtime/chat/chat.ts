@@ -1,8 +1,8 @@
 import type { RoomAuthorizer } from "../../auth/authorizer.js";
+import { jsonMembers } from "../../codec/json-members.js";
 import { whenReady } from "../../net/when-ready.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 import type { Bridge } from "../bridge/bridge.js";
-import { jsonMembers } from "../bridge/json-members.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import type { RoomToken } from "../rooms/room-kinds.js";

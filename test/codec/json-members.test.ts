@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { jsonMembers } from "../../../src/realtime/bridge/json-members.js";
+import { jsonMembers } from "../../src/codec/json-members.js";
 
 test("members are the source text of their values", () => {
   const text = ' { "id" : 7, "body":{"big":9007199254740993,"s":"a,}\\"{"} ,"b\\u006fx":[1,[2,{"x":3}]] } ';
