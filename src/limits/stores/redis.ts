@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { mapping, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
+import { within } from "../../net/within.js";
 import type { Logger } from "../../telemetry/logger.js";
 import { readClientTls } from "../../upstream/client-tls.js";
 import { checkRedisServers, type RedisServersConfig, redisServersKeys } from "../../upstream/redis/config.js";
@@ -139,7 +140,7 @@ function connect(
     take: async (key, rate) => {
       if (redis.status !== "ready" || performance.now() < silentUntil) throw new Error("not available");
       try {
-        const [admitted, debt] = await inTime(bucket(key, rate.interval, rate.burst), timeoutMs);
+        const [admitted, debt] = await within(bucket(key, rate.interval, rate.burst), timeoutMs);
         works();
         return { admitted: admitted === 1, debt };
       } catch (error) {
@@ -199,22 +200,6 @@ function partOf(bucket: string): number {
   for (let index = 0; index < bucket.length; index++)
     hashed = Math.imul(hashed ^ bucket.charCodeAt(index), 0x01000193);
   return (hashed >>> 0) % clusterParts;
-}
-
-/** Rejects where no response came in time. Bytes that arrived while this process itself was busy are read first. */
-function inTime<T>(question: Promise<T>, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));
-    const timer = setTimeout(() => setImmediate(late), timeoutMs);
-    const settle = (end: () => void): void => {
-      clearTimeout(timer);
-      end();
-    };
-    question.then(
-      value => settle(() => resolve(value)),
-      (error: Error) => settle(() => reject(error)),
-    );
-  });
 }
 
 /** Counts that all gateways with the same Redis share. */
