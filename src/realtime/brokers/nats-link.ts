@@ -16,11 +16,10 @@ import {
   credsAuthenticator,
   type NatsConnection,
 } from "@nats-io/transport-node";
-import { errorMessage } from "../../net/error-text.js";
-import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
 import type { TlsOptions } from "../../upstream/options.js";
 import { brokerUnavailable } from "./broker.js";
+import { LinkState } from "./link-state.js";
 
 /** A stream of messages that the broker needs; everything else of it is the same for all. */
 export interface StreamNeeds {
@@ -65,21 +64,16 @@ export interface NatsServers {
 
 const nanos = 1_000_000;
 const maxPauseMs = 2000;
-/** Milliseconds between two log lines about failures. */
-const logInterval = 5000;
 
 /** A connection to NATS servers that is made again for ever, with the streams that the broker needs. */
 export class NatsLink {
   readonly #servers: ConnectionOptions;
   readonly #needs: readonly StreamNeeds[];
-  readonly #logger: Logger | undefined;
+  readonly #state: LinkState;
   readonly #timeoutMs: number;
   #listener: NatsListener | undefined;
   #nats: Nats | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #ready = false;
-  #closed = false;
-  #logged = Number.NEGATIVE_INFINITY;
 
   /**
    * @param timeoutMs milliseconds until a silent server is given up
@@ -92,22 +86,17 @@ export class NatsLink {
   ) {
     this.#servers = connectionOptions(servers);
     this.#needs = needs;
-    this.#logger = logger;
+    this.#state = new LinkState(logger);
     this.#timeoutMs = timeoutMs;
   }
 
   get ready(): boolean {
-    return this.#ready;
-  }
-
-  #setReady(ready: boolean): void {
-    this.#ready = ready;
-    stateChanged();
+    return this.#state.ready;
   }
 
   /** @throws GatewayError BROKER_UNAVAILABLE */
   get nats(): Nats {
-    if (this.#nats === undefined || !this.#ready) throw brokerUnavailable();
+    if (this.#nats === undefined || !this.#state.ready) throw brokerUnavailable();
     return this.#nats;
   }
 
@@ -121,8 +110,7 @@ export class NatsLink {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#setReady(false);
+    this.#state.close();
     clearTimeout(this.#timer);
     await this.#nats?.connection.close();
   }
@@ -133,7 +121,7 @@ export class NatsLink {
     try {
       return await command(nats);
     } catch (error) {
-      this.failed(error);
+      this.#state.failed(error);
       throw brokerUnavailable();
     }
   }
@@ -147,10 +135,7 @@ export class NatsLink {
   }
 
   failed(error: unknown): void {
-    const now = performance.now();
-    if (this.#closed || now - this.#logged < logInterval) return;
-    this.#logged = now;
-    this.#logger?.error({ error: errorMessage(error) }, "the realtime broker fails; trying again");
+    this.#state.failed(error);
   }
 
   async #connect(): Promise<void> {
@@ -167,7 +152,7 @@ export class NatsLink {
         ignoreAuthErrorAbort: true,
       });
     } catch (error) {
-      this.failed(error);
+      this.#state.failed(error);
       this.#retry();
       return;
     }
@@ -181,10 +166,10 @@ export class NatsLink {
   }
 
   #retry(): void {
-    if (this.#closed) return;
+    if (this.#state.closed) return;
     this.#timer = setTimeout(() => {
       this.#connect().catch(error => {
-        this.failed(error);
+        this.#state.failed(error);
         this.#retry();
       });
     }, maxPauseMs / 2);
@@ -201,38 +186,37 @@ export class NatsLink {
       );
     });
     for (const needs of this.#needs) await ensureStream(streams, needs);
-    if (this.#closed) return connection.close();
+    if (this.#state.closed) return connection.close();
     const nats = { connection, streams, messages: jetstream(connection, options) };
     await this.#listener?.connecting(nats);
     this.#nats = nats;
-    this.#logger?.info("the realtime broker is reached");
-    this.#setReady(true);
+    this.#state.reached();
     await this.#listener?.connected();
   }
 
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type === "disconnect" || status.type === "staleConnection") {
-        this.#setReady(false);
-        this.failed(new Error("the connection is lost"));
+        this.#state.lost();
+        this.#state.failed(new Error("the connection is lost"));
       } else if (status.type === "reconnect") {
         await this.#connected(connection).catch(error => {
-          this.failed(error);
+          this.#state.failed(error);
           this.#again(connection);
         });
       }
     }
     // A connection that was closed finally is replaced.
-    this.#setReady(false);
+    this.#state.lost();
     this.#retry();
   }
 
   /** The server is there, but lacks something that the broker needs. */
   #again(connection: NatsConnection): void {
     this.#timer = setTimeout(() => {
-      if (this.#closed || this.#ready || connection.isClosed()) return;
+      if (this.#state.closed || this.#state.ready || connection.isClosed()) return;
       this.#connected(connection).catch(error => {
-        this.failed(error);
+        this.#state.failed(error);
         this.#again(connection);
       });
     }, maxPauseMs / 4);

@@ -1,6 +1,4 @@
 import { Redis } from "ioredis";
-import { errorMessage } from "../../net/error-text.js";
-import { stateChanged } from "../../net/state-changes.js";
 import type { Logger } from "../../telemetry/logger.js";
 import {
   canMove,
@@ -10,6 +8,7 @@ import {
   redisOptions,
 } from "../../upstream/redis/servers.js";
 import { brokerUnavailable } from "./broker.js";
+import { LinkState } from "./link-state.js";
 import type { Script } from "./redis-scripts.js";
 
 /** Events of a link, for its broker. */
@@ -22,8 +21,6 @@ export interface LinkListener {
 /** Commands that may wait for their replies. */
 const maxPending = 10_000;
 const maxPauseMs = 2000;
-/** Milliseconds between two log lines about failures. */
-const logInterval = 5000;
 
 /**
  * Two connections to the Redis server of the rooms, for commands and for subscriptions. Nothing waits while the server is away:
@@ -32,7 +29,7 @@ const logInterval = 5000;
 export class RedisLink {
   readonly #commands: Redis;
   readonly #subscriptions: Redis;
-  readonly #logger: Logger | undefined;
+  readonly #state: LinkState;
   readonly #timeoutMs: number;
   readonly #canMove: boolean;
   #listener: LinkListener | undefined;
@@ -41,9 +38,6 @@ export class RedisLink {
   /** The run of the server, and "1" where it has lost nothing that the run before had confirmed. */
   lineage: readonly [run: string, continuous: "0" | "1"] = ["", "0"];
   #pending = 0;
-  #ready = false;
-  #logged = Number.NEGATIVE_INFINITY;
-  #closed = false;
 
   /**
    * @param prefix of all keys
@@ -72,17 +66,17 @@ export class RedisLink {
       retryStrategy: (attempt: number) =>
         Math.min(50 * 2 ** Math.min(attempt, 10), maxPauseMs) * (0.5 + Math.random() / 2),
     };
-    this.#logger = logger;
+    this.#state = new LinkState(logger);
     this.#commands = new Redis(options);
     this.#subscriptions = new Redis(options);
     for (const redis of this.#both) {
-      redis.on("error", error => this.failed(error));
+      redis.on("error", error => this.#state.failed(error));
       redis.on("ready", () => {
         this.#opening = this.#connected();
       });
       redis.on("close", () => {
-        if (this.#ready) this.failed(new Error("the connection is lost"));
-        this.#setReady(false);
+        if (this.#state.ready) this.#state.failed(new Error("the connection is lost"));
+        this.#state.lost();
         if (this.#canMove) this.#reconnect();
       });
     }
@@ -90,26 +84,20 @@ export class RedisLink {
   }
 
   get ready(): boolean {
-    return this.#ready;
-  }
-
-  #setReady(ready: boolean): void {
-    this.#ready = ready;
-    stateChanged();
+    return this.#state.ready;
   }
 
   /** Resolves after the first attempt, with any outcome. */
   async start(listener: LinkListener): Promise<void> {
     this.#listener = listener;
-    await Promise.all(this.#both.map(redis => redis.connect().catch(error => this.failed(error))));
+    await Promise.all(this.#both.map(redis => redis.connect().catch(error => this.#state.failed(error))));
     await this.#opening;
     this.#timer = setInterval(() => this.#check(), this.#timeoutMs);
     this.#timer.unref();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#setReady(false);
+    this.#state.close();
     clearInterval(this.#timer);
     this.#commands.disconnect();
     this.#subscriptions.disconnect();
@@ -146,13 +134,13 @@ export class RedisLink {
 
   /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
   async ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
-    if (!this.#ready || this.#pending >= maxPending) throw brokerUnavailable();
+    if (!this.#state.ready || this.#pending >= maxPending) throw brokerUnavailable();
     this.#pending++;
     try {
       return await command(this.#commands);
     } catch (error) {
       if (isMoved(error)) this.#moved(error);
-      else this.failed(error);
+      else this.#state.failed(error);
       throw brokerUnavailable();
     } finally {
       this.#pending--;
@@ -164,7 +152,7 @@ export class RedisLink {
     try {
       await this.#subscriptions.subscribe(...channels);
     } catch (error) {
-      this.failed(error);
+      this.#state.failed(error);
       throw brokerUnavailable();
     }
   }
@@ -174,7 +162,8 @@ export class RedisLink {
   }
 
   async #connected(): Promise<void> {
-    if (this.#closed || this.#commands.status !== "ready" || this.#subscriptions.status !== "ready") return;
+    if (this.#state.closed || this.#commands.status !== "ready" || this.#subscriptions.status !== "ready")
+      return;
     try {
       if (this.#canMove && (await runOf(this.#subscriptions)) !== (await runOf(this.#commands))) {
         this.#reconnect();
@@ -183,11 +172,10 @@ export class RedisLink {
       for (const { lua } of this.scripts) await this.#commands.script("LOAD", lua);
       this.lineage = await lineageOf(this.#commands);
     } catch (error) {
-      this.failed(error);
+      this.#state.failed(error);
       return;
     }
-    this.#logger?.info("the realtime broker is reached");
-    this.#setReady(true);
+    this.#state.reached();
     await this.#listener?.connected();
   }
 
@@ -201,7 +189,7 @@ export class RedisLink {
       ([role]) => {
         if (role !== "master") this.#moved(new Error("the server is no longer the master"));
       },
-      error => this.failed(error),
+      error => this.#state.failed(error),
     );
   }
 
@@ -211,21 +199,14 @@ export class RedisLink {
 
   /** The rooms are on another server now, which the next connections find. */
   #moved(error: unknown): void {
-    this.failed(error);
-    this.#setReady(false);
+    this.#state.failed(error);
+    this.#state.lost();
     this.#reconnect();
   }
 
   /** Both connections are to go to the same server. */
   #reconnect(): void {
     for (const redis of this.#both) if (redis.status === "ready") redis.disconnect(true);
-  }
-
-  failed(error: unknown): void {
-    const now = performance.now();
-    if (this.#closed || now - this.#logged < logInterval) return;
-    this.#logged = now;
-    this.#logger?.error({ error: errorMessage(error) }, "the realtime broker fails; trying again");
   }
 }
 
