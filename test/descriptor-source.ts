@@ -43,6 +43,8 @@ export async function repeatOnSource(
     return;
   }
   chosen = source;
+  // Not at the top of this module: it makes a script that is no test print the report of tests.
+  after(cleanUp);
   const names =
     only?.map(name => `${name}.test.ts`) ??
     readdirSync(dirname(own)).filter(name => name.endsWith(".test.ts") && !name.startsWith("on-"));
@@ -121,10 +123,10 @@ let scratch: string | undefined;
 const setFiles = new Map<string, string>();
 const servers = new Map<string, Promise<ReflectionServer>>();
 
-after(async () => {
+async function cleanUp(): Promise<void> {
   for (const server of servers.values()) (await server).close();
   if (scratch !== undefined) rmSync(scratch, { recursive: true });
-});
+}
 
 /** A file with the set of a folder as it is now, made once for the same content. */
 async function setFileOf(folder: string, include: readonly string[]): Promise<string> {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
+import { errorMessage } from "../src/net/error-text.js";
 
 /** Loopback ports that nobody listens on, each another one. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -18,15 +19,20 @@ export async function freePort(): Promise<number> {
 /**
  * Resolves once a program accepts connections on the loopback port.
  * @param host an address of loopback
+ * @param exited settles when the program has ended, and is rejected where it cannot be started
  * @throws Error where it ends before
  */
 export async function untilAccepts(port: number, exited: Promise<unknown>, host?: string): Promise<void> {
-  let over = false;
-  void exited.then(() => {
-    over = true;
-  });
-  while (!(await accepts(port, host)))
-    if (over) throw new Error("the program ended before it accepted connections");
+  let failure: Error | undefined;
+  void exited.then(
+    () => {
+      failure = new Error("the program ended before it accepted connections");
+    },
+    error => {
+      failure = new Error(`the program cannot be started: ${errorMessage(error)}`);
+    },
+  );
+  while (!(await accepts(port, host))) if (failure !== undefined) throw failure;
 }
 
 /** Resolves once nobody accepts connections on the loopback port. */

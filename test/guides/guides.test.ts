@@ -97,7 +97,7 @@ for (const guide of guides) {
       const exited = once(child, "exit");
       stop = () => {
         child.kill();
-        return exited;
+        return exited.catch(() => undefined);
       };
       await untilAccepts(port, exited);
       const file = join(folder, guide.file);
