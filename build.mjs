@@ -46,7 +46,7 @@ rmSync(dist, { recursive: true, force: true });
 for (const { path, contents } of outputFiles) write(path, contents);
 // The script that the primary starts: beside where it is itself.
 write(join(dist, `${worker}.js`), `import "../../worker.js";\n`);
-for (const folder of ["admin/page", "demo/page", "docs-page/assets"])
+for (const folder of ["admin/page", "demo/page", "docs-page/assets", "net/page"])
   cpSync(join(source, folder), join(dist, folder), { recursive: true });
 
 function write(path, contents) {

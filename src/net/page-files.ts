@@ -27,8 +27,12 @@ const contentTypes: Readonly<Record<string, string>> = {
   js: "text/javascript; charset=utf-8",
 };
 
-/** All files of the folder of a page. */
+/** All files of the folder of a page, and those that all pages share. */
 export function pageFiles(folder: URL): readonly PageFile[] {
+  return [folder, new URL("./page/", import.meta.url)].flatMap(filesOf);
+}
+
+function filesOf(folder: URL): readonly PageFile[] {
   return readdirSync(folder)
     .sort()
     .map(name => ({

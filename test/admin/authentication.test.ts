@@ -62,7 +62,7 @@ test("with a token the admin listener serves operators alone: 401 with a challen
       assert.equal((await fetch(url + path)).status, 200, path);
       assert.equal((await fetch(url + path, { method: "HEAD" })).status, 200, path);
     }
-    for (const path of ["/", "/status/main.js", "/status/status.css"]) {
+    for (const path of ["/", "/status/main.js", "/status/theme.css", "/status/status.css"]) {
       const page = await fetch(url + path);
       assert.equal(page.status, 200, path);
       assert.match(

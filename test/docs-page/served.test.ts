@@ -79,7 +79,7 @@ describe("the documents page", () => {
     });
 
   it("the documents page is under the guard that http.docs.auth names, every part of it", async () => {
-    for (const path of ["", "/main.js", "/docs.css", "/catalog.json", "/gateway.json"])
+    for (const path of ["", "/main.js", "/theme.css", "/docs.css", "/catalog.json", "/gateway.json"])
       assert.equal((await send(`${gateway.url}/help${path}`)).status, 401, path);
     const answer = await send(`${gateway.url}/help/explain`, { method: "POST", body: "{}" });
     assert.equal(answer.status, 401);
