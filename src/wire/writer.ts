@@ -90,6 +90,13 @@ export class WireWriter {
     return this.#bytes.slice(0, this.#length);
   }
 
+  /** A copy of the message, in memory shared with other small buffers. The writer is empty then and can be used again. */
+  take(): Uint8Array {
+    const taken = Buffer.from(this.#bytes.subarray(0, this.#length));
+    this.#length = 0;
+    return taken;
+  }
+
   /** A varint of at most 32 bits, without a bigint. */
   #uint32(value: number): void {
     this.#reserve(5);

@@ -48,3 +48,14 @@ test("texts, integers and messages within messages of every size are read by pro
     assert.deepEqual(type.toObject(type.decode(out.finish()), { longs: Number }), node);
   }
 });
+
+test("bytes that were taken stay as they are while the writer is used again", () => {
+  const writer = new WireWriter();
+  writer.string(1, "first");
+  const first = writer.take();
+  writer.string(2, "second, and longer");
+  const second = writer.take();
+  assert.deepEqual([...first], [0x0a, 5, ...Buffer.from("first")]);
+  assert.deepEqual([...second], [0x12, 18, ...Buffer.from("second, and longer")]);
+  assert.equal(writer.take().length, 0);
+});

@@ -27,9 +27,11 @@ export interface SpanRecord {
 /** Flags of a span: it is sampled. */
 const sampledFlag = 1n;
 
+/** Kept, so that its memory has grown to the size of spans. */
+const out = new WireWriter();
+
 /** The message of one span. */
 export function spanBytes(span: SpanRecord): Uint8Array {
-  const out = new WireWriter();
   out.field(1, Buffer.from(span.traceId, "hex"));
   out.field(2, Buffer.from(span.spanId, "hex"));
   if (span.tracestate !== undefined) out.string(3, span.tracestate);
@@ -49,7 +51,7 @@ export function spanBytes(span: SpanRecord): Uint8Array {
   }
   out.tag(16, FIXED32);
   out.fixed(sampledFlag, 4);
-  return out.finish();
+  return out.take();
 }
 
 /** `Resource` of opentelemetry/proto/resource/v1/resource.proto. */
