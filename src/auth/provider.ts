@@ -106,6 +106,27 @@ export interface AuthEvent {
   readonly traceId?: string | undefined;
 }
 
+/** The outcome of refreshing the tokens of a session, as its provider writes it. */
+export interface RefreshOutcome {
+  readonly content: string;
+  /** Milliseconds for which it is the outcome for everybody who has the same refresh token. */
+  readonly keepMs: number;
+}
+
+/**
+ * Refreshes of the tokens of sessions. An issuer may end a grant whose refresh token comes twice: each is used once, for
+ * all requests, workers and generations.
+ */
+export interface SessionRefreshes {
+  /**
+   * The outcome of a recent refresh, of one under way, or of a new one.
+   * @param key of the refresh token; not the token itself
+   * @param now milliseconds since 1970
+   * @param ask never rejects
+   */
+  once(key: string, now: () => number, ask: () => Promise<RefreshOutcome>): Promise<RefreshOutcome>;
+}
+
 /** The parts of the gateway that providers need. */
 export interface AuthDependencies {
   /** Of the snapshot that the providers are for. */
@@ -116,6 +137,8 @@ export interface AuthDependencies {
   channel(upstream: string): Channel;
   /** One for the process; outlives reloads. */
   readonly metrics: AuthMetrics;
+  /** One for the process; outlives reloads. */
+  readonly refreshes: SessionRefreshes;
   log(event: AuthEvent): void;
   /** Milliseconds since 1970; default `Date.now`. */
   now?(): number;

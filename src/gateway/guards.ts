@@ -24,7 +24,7 @@ export function createGuards(
   config: GatewayConfig,
   model: Model,
   channel: (upstream: string) => Channel,
-  { auth, limits: metrics, log, borrower }: Runtime,
+  { auth, refreshes, limits: metrics, log, borrower }: Runtime,
   previous: Guards | undefined,
 ): Guards {
   const authenticators = createAuthenticators(config, {
@@ -32,6 +32,7 @@ export function createGuards(
     channel,
     passedHeaders: passedHeaders(config),
     metrics: auth,
+    refreshes,
     log: ({ level, provider, message, traceId }) => log[level]({ provider, trace_id: traceId }, message),
   });
   const limits = createLimits(config.rate_limits, { metrics, log, previous: previous?.limits, borrower });

@@ -1,4 +1,6 @@
 import { AuthMetrics, PolicyMetrics } from "../auth/auth-metrics.js";
+import type { SessionRefreshes } from "../auth/provider.js";
+import { sessionRefreshes } from "../auth/providers/oidc-login/refreshes.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import type { Borrower } from "../limits/lending/borrower.js";
 import { borrowFrom } from "../limits/lending/desk.js";
@@ -30,6 +32,7 @@ export interface Runtime {
   readonly tracer: Tracer | undefined;
   readonly auth: AuthMetrics;
   readonly policies: PolicyMetrics;
+  readonly refreshes: SessionRefreshes;
   readonly limits: LimitsMetrics;
   readonly certificates: CertificateMetrics;
   readonly validation: ValidationMetrics;
@@ -67,6 +70,7 @@ export function createRuntime(
     tracer: tracing && new Tracer(new SpanExporter({ headers: {}, ...tracing }, log, spans), tracing),
     auth: new AuthMetrics(registry),
     policies: new PolicyMetrics(registry),
+    refreshes: sessionRefreshes(channel),
     certificates: new CertificateMetrics(registry),
     limits: new LimitsMetrics(registry),
     validation: new ValidationMetrics(registry),

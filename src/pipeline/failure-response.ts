@@ -40,10 +40,10 @@ export function failureResponse(
   }
   const details = known ?? failure.details.map(each => routes.renderDetail(each.typeUrl, each.value));
   const { dialect } = binding ?? routes;
-  const rendered = dialect.renderFailure(failure, details, {
-    requestId,
-    path: request.path,
-  });
+  const rendered =
+    failure.page === undefined
+      ? dialect.renderFailure(failure, details, { requestId, path: request.path })
+      : { status: failure.httpStatus, contentType: "text/html; charset=utf-8", body: failure.page };
   const all: [string, string][] = [["content-type", rendered.contentType]];
   for (const [name, value] of headers) all.push([name, value]);
   if (failure.retryAfter !== undefined) all.push(["retry-after", String(failure.retryAfter)]);

@@ -35,6 +35,8 @@ export interface Failure {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Where a browser is redirected, by 302, instead of the error response. */
   readonly location?: string;
+  /** The HTML page that a person sees with the status, instead of the body of the error response. */
+  readonly page?: string;
 }
 
 /** The HTTP status, 400 to 599, of a code above those that gRPC defines, or of a backend's own. */
@@ -50,6 +52,7 @@ export interface FailureExtra {
   readonly allow?: readonly string[];
   readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly location?: string;
+  readonly page?: string;
 }
 
 /** Thrown to end a request with a failure. */
@@ -82,6 +85,7 @@ export function gatewayFailure(
     allow: extra.allow,
     headers: extra.headers ?? [],
     ...(extra.location !== undefined && { location: extra.location }),
+    ...(extra.page !== undefined && { page: extra.page }),
   };
 }
 

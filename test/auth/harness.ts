@@ -4,7 +4,8 @@ import { AuthMetrics } from "../../src/auth/auth-metrics.js";
 import { type Authenticators, createAuthenticators } from "../../src/auth/authenticators.js";
 import type { Caller, ClientCertificate } from "../../src/auth/caller.js";
 import type { Identity } from "../../src/auth/identity.js";
-import type { AuthEvent, Provider } from "../../src/auth/provider.js";
+import type { AuthEvent, Provider, SessionRefreshes } from "../../src/auth/provider.js";
+import { sessionRefreshes } from "../../src/auth/providers/oidc-login/refreshes.js";
 import { passedHeaders } from "../../src/bindings/service-check.js";
 import type { Model } from "../../src/descriptors/model.js";
 import type { GatewayConfig } from "../../src/gateway/config.js";
@@ -59,12 +60,13 @@ export interface TestOptions {
   readonly now?: () => number;
   readonly model?: Model;
   readonly channel?: Channel;
+  readonly refreshes?: SessionRefreshes;
 }
 
 /** Providers of a configuration; all are asked where a test names none. Closed when the test file ends. */
 export function testProviders(
   config: GatewayConfig,
-  { now, model, channel }: TestOptions = {},
+  { now, model, channel, refreshes = sessionRefreshes() }: TestOptions = {},
 ): TestProviders {
   const registry = new Registry();
   const events: AuthEvent[] = [];
@@ -74,6 +76,7 @@ export function testProviders(
     passedHeaders: passedHeaders(config),
     channel: () => channel as Channel,
     metrics: new AuthMetrics(registry),
+    refreshes,
     log: event => {
       events.push(event);
       for (const look of waiting) look();

@@ -93,6 +93,7 @@ test("the same names give the same authenticator, and none has no provider", () 
       passedHeaders: new Map(),
       channel: () => undefined as never,
       metrics: undefined as never,
+      refreshes: undefined as never,
       log: () => undefined,
     },
   );

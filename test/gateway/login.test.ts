@@ -206,6 +206,27 @@ realtime: { path: /ws, auth: [web] }
     assert.equal((await browser.send(`${shop}/v1/items/a`)).status, 200);
   });
 
+  test("a person whose login fails sees a page that leads back to it, and a program gets the error", async () => {
+    const browser = browserAt(gateway.url);
+    const page = { accept: "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+    const url = `${shop}/auth/callback?state=unknown&code=${encodeURIComponent("<b>")}`;
+    const seen = await browser.send(url, { headers: page });
+    assert.deepEqual(
+      [seen.status, seen.headers.get("content-type"), seen.headers.get("cache-control")],
+      [400, "text/html; charset=utf-8", "no-store"],
+    );
+    assert.match(seen.text, /<p>The login cannot be completed\.<\/p>\n<p><a href="\/auth\/login">/);
+    assert.ok(!seen.text.includes("unknown") && !seen.text.includes("<b>"));
+    assert.match(seen.headers.get("set-cookie") ?? "", /^__Host-protogate-login=; /);
+    const program = await browser.send(url, { headers: { accept: "application/json" } });
+    assert.deepEqual([program.status, reason(program)], [400, "LOGIN_INVALID"]);
+    await gateway.logged(line => line.reason === "LOGIN_INVALID" && line.status === 400);
+    const begun = await browser.open(`${shop}/v1/items/a?count=2`);
+    const refused = await browser.open(`${begun.url}/abort`);
+    assert.equal(refused.status, 403);
+    assert.match(refused.text, /<a href="\/auth\/login\?return_to=%2Fv1%2Fitems%2Fa%3Fcount%3D2">/);
+  });
+
   test("a logout takes the cookie from the browser", async () => {
     const browser = await loggedIn();
     const { status, headers } = await browser.send(`${shop}/auth/logout`, {

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
+import { shareRefreshes } from "../../auth/providers/oidc-login/refreshes.js";
 import type { ConfigInput } from "../../config/compose.js";
 import { LendingDesk } from "../../limits/lending/desk.js";
 import { rememberEvents } from "../../livekit/idempotency-cache.js";
@@ -104,6 +105,7 @@ class Primary implements Gateway {
     new CertificateMetrics(this.#metrics.registry).listenersFrom(() => ({ admin: this.#admin }));
     this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
     new LendingDesk(this.#pool);
+    shareRefreshes(this.#pool);
     relayRemovals(this.#pool);
     rememberEvents(this.#pool);
     this.#pool.onForked(worker => this.#attach(worker));

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { after, before, test } from "node:test";
+import type { SessionRefreshes } from "../../../src/auth/provider.js";
+import { sessionRefreshes, shareRefreshes } from "../../../src/auth/providers/oidc-login/refreshes.js";
 import { GatewayError } from "../../../src/status/failure.js";
+import type { WorkerProcess } from "../../../src/workers/pool.js";
 import { Workspace } from "../../config/workspace.js";
+import { type InProcess, workerInProcess } from "../../workers/in-process.js";
 import { callerOf, type TestProviders, testProviders } from "../harness.js";
 import { client, type LoginIssuer, startLoginIssuer } from "./login-issuer.js";
 import { type Reach, reachAt, TestBrowser } from "./test-browser.js";
@@ -62,7 +66,7 @@ interface Shop {
   readonly reach: Reach;
 }
 
-function openShop(settings: object = {}, now?: () => number): Shop {
+function openShop(settings: object = {}, now?: () => number, refreshes?: SessionRefreshes): Shop {
   const section = {
     type: "oidc_login",
     issuer: issuer.url,
@@ -73,7 +77,10 @@ function openShop(settings: object = {}, now?: () => number): Shop {
     ...settings,
   };
   const yaml = `listeners: { http: { address: ":0" } }\nauth: { providers: { web: ${JSON.stringify(section)} } }`;
-  const providers = testProviders(workspace.config(yaml), now === undefined ? {} : { now });
+  const providers = testProviders(workspace.config(yaml), {
+    ...(now !== undefined && { now }),
+    ...(refreshes !== undefined && { refreshes }),
+  });
   const reach = reachProvider(providers);
   return { providers, reach, browser: browserAt(reach) };
 }
@@ -396,6 +403,89 @@ test("tokens are refreshed before they expire, once for all requests of a sessio
   );
 });
 
+type ShopOfWorker = Shop & Pick<InProcess, "kill">;
+
+/** Shops of workers that share their refreshes. */
+function openWorkers(count: number, now: () => number): ShopOfWorker[] {
+  const forked: ((worker: WorkerProcess) => void)[] = [];
+  shareRefreshes({ onForked: handle => void forked.push(handle) });
+  return Array.from({ length: count }, (_, index) => {
+    const { worker, open, kill } = workerInProcess(index + 1);
+    for (const handle of forked) handle(worker);
+    return { ...openShop(offline, now, sessionRefreshes(open())), kill };
+  });
+}
+
+test("workers that refresh one session at once use its refresh token once, and each has the outcome", async () => {
+  let time = Date.now();
+  const workers = openWorkers(3, () => time);
+  const [first] = workers as [ShopOfWorker];
+  await loggedIn(first);
+  const ask = (cookie: string | undefined) =>
+    Promise.all(
+      workers.map(({ reach }) =>
+        reach(new URL(`${shop}/`), { headers: { cookie: `__Host-protogate=${cookie}` } }),
+      ),
+    );
+  const old = cookieOf(first.browser);
+  const before = tokenRequests();
+  time += 3_541_000;
+  const all = [...(await ask(old)), ...(await ask(old))];
+  assert.deepEqual([...new Set(all.map(({ status }) => status))], [200]);
+  assert.equal(tokenRequests(), before + 1);
+  const renewed = all.map(({ headers }) => /^[^=]+=([^;]+)/.exec(headers.get("set-cookie") ?? "")?.[1]);
+  time += 3_541_000;
+  for (const cookie of [renewed[0], renewed[2]]) assert.equal((await ask(cookie))[1]?.status, 200);
+  assert.equal(tokenRequests(), before + 2);
+  for (const { kill } of workers) kill();
+});
+
+test("a worker makes the refresh in the place of one that has ended while it was making it", async () => {
+  let time = Date.now();
+  const [first, second] = openWorkers(2, () => time) as [ShopOfWorker, ShopOfWorker];
+  await loggedIn(second);
+  const cookie = { headers: { cookie: `__Host-protogate=${cookieOf(second.browser)}` } };
+  time += 3_541_000;
+  let asked = (): void => undefined;
+  const reached = new Promise<void>(resolve => {
+    asked = resolve;
+  });
+  issuer.intercept = request => {
+    if (request.url !== "/token") return false;
+    asked();
+    return true;
+  };
+  try {
+    const lost = first.reach(new URL(`${shop}/`), cookie).catch(() => undefined);
+    await reached;
+    const waiting = second.reach(new URL(`${shop}/`), cookie);
+    issuer.intercept = () => false;
+    first.kill();
+    assert.equal((await waiting).status, 200);
+    assert.match(
+      await second.providers.metrics(),
+      /session_refreshes_total\{provider="web",result="success"\} 1/,
+    );
+    void lost;
+  } finally {
+    issuer.intercept = () => false;
+  }
+});
+
+test("a reload does not use a refresh token again that was used before it", async () => {
+  let time = Date.now();
+  const refreshes = sessionRefreshes();
+  const shopper = openShop(offline, () => time, refreshes);
+  await loggedIn(shopper);
+  const old = { headers: { cookie: `__Host-protogate=${cookieOf(shopper.browser)}` } };
+  time += 3_541_000;
+  const before = tokenRequests();
+  assert.equal((await shopper.reach(new URL(`${shop}/`), old)).status, 200);
+  const reloaded = openShop(offline, () => time, refreshes);
+  assert.equal((await reloaded.reach(new URL(`${shop}/`), old)).status, 200);
+  assert.equal(tokenRequests(), before + 1);
+});
+
 test("a session whose grant was taken back lasts until its tokens expire", async () => {
   let time = Date.now();
   const shopper = openShop(offline, () => time);
@@ -469,12 +559,26 @@ test("a logout ends the session here and at the issuer, and takes the refresh to
   const asked = issuer.requests.length;
   const page = await shopper.browser.open(`${shop}/auth/logout`, { method: "POST" }, "same-origin");
   assert.equal(cookieOf(shopper.browser), undefined);
-  assert.equal(new URL(page.url).pathname, "/session/end");
+  const end = new URL(page.url);
+  assert.equal(end.pathname, "/session/end");
+  const hint = (end.searchParams.get("id_token_hint") ?? "").split(".")[1] ?? "";
+  assert.equal(JSON.parse(Buffer.from(hint, "base64url").toString()).sub, "jdoe");
   assert.ok(issuer.requests.slice(asked).includes("/token/revocation"));
   const back = await shopper.browser.submit(page, { logout: "yes" });
   // The issuer leads back to the gateway, which asks for a login again.
   assert.ok(back.urls.includes(`${shop}/`), back.urls.join(" "));
   assert.match(back.text, /value="login"/);
+});
+
+test("where the cookie has no room for the ID token, a logout goes without it", async () => {
+  const shopper = openShop();
+  await loggedIn(shopper, "talkative");
+  const { headers } = await shopper.browser.send(`${shop}/auth/logout`);
+  const end = new URL(headers.get("location") ?? "");
+  assert.deepEqual(
+    [end.pathname, end.searchParams.get("client_id"), end.searchParams.get("id_token_hint")],
+    ["/session/end", client.id, null],
+  );
 });
 
 test("pages of other sites log nobody out", async () => {

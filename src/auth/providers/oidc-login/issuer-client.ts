@@ -15,6 +15,8 @@ export interface Tokens {
   /** Of the ID token, with its digits of numbers; undefined where a refresh brought none. */
   readonly claims: Claims | undefined;
   readonly refreshToken: string | undefined;
+  /** Verified. */
+  readonly idToken: string | undefined;
   /** That of the access token, else that of the ID token; undefined where neither has one. */
   readonly expires: number | undefined;
 }
@@ -113,12 +115,14 @@ export class IssuerClient {
 
   /**
    * Where the browser ends its session at the issuer (OpenID Connect RP-Initiated Logout 1.0); undefined where it cannot.
+   * @param idToken of the session, where it is there
    * @throws IssuerFailure
    */
-  endSessionUrl(returnTo: string): Promise<string | undefined> {
+  endSessionUrl(returnTo: string, idToken: string | undefined): Promise<string | undefined> {
     return this.#asked("refused", async ({ oidc, configuration }) => {
       if (configuration.serverMetadata().end_session_endpoint === undefined) return undefined;
-      return oidc.buildEndSessionUrl(configuration, { post_logout_redirect_uri: returnTo }).href;
+      const hint = idToken === undefined ? {} : { id_token_hint: idToken };
+      return oidc.buildEndSessionUrl(configuration, { post_logout_redirect_uri: returnTo, ...hint }).href;
     });
   }
 
@@ -213,7 +217,7 @@ export class IssuerClient {
         : validated === undefined
           ? undefined
           : validated.exp * 1000;
-    return { claims, refreshToken, expires };
+    return { claims, refreshToken, idToken, expires };
   }
 }
 

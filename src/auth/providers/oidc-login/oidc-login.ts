@@ -74,7 +74,12 @@ class OidcLogin implements Provider {
   constructor(
     readonly name: string,
     config: OidcLoginConfig,
-    { metrics, log, now = Date.now }: Pick<AuthDependencies, "metrics" | "log" | "now">,
+    {
+      metrics,
+      refreshes,
+      log,
+      now = Date.now,
+    }: Pick<AuthDependencies, "metrics" | "refreshes" | "log" | "now">,
   ) {
     this.#config = config;
     this.#origin = publicOrigin(config);
@@ -84,8 +89,8 @@ class OidcLogin implements Provider {
     this.#log = log;
     this.#now = now;
     this.#client = new IssuerClient(config, now);
-    const refreshes = metrics.sessionRefreshes(name);
-    this.#sessions = new Sessions({ name, config, client: this.#client, refreshes, log, now });
+    const refreshed = metrics.sessionRefreshes(name);
+    this.#sessions = new Sessions({ name, config, client: this.#client, refreshes, refreshed, log, now });
     const purpose = `login ${config.issuer} ${config.client_id}`;
     this.#pending = new PendingLogins(new SealedCookie(loginCookie(config), config.secrets, purpose));
   }
@@ -115,11 +120,13 @@ class OidcLogin implements Provider {
 
   close(): void {}
 
-  async #login({ query, ...request }: ProviderRequest): Promise<ProviderResponse> {
-    const asked = queryValue(query, "return_to");
+  async #login(request: ProviderRequest): Promise<ProviderResponse> {
+    const asked = queryValue(request.query, "return_to");
     const returnTo = typeof asked === "string" && isOwnPath(asked) ? asked : homePath(this.#config);
     const { url, ...checks } = await this.#client.begin().catch(error => {
-      throw this.#unavailable(error);
+      this.#logins.unavailable.inc();
+      this.#note("warn", `a login cannot begin: ${errorMessage(error)}`);
+      throw this.#failure(request, "AUTH_UNAVAILABLE", "the issuer of the login does not respond", returnTo);
     });
     const cookie = this.#pending.add(request.cookies(), { ...checks, returnTo }, this.#now());
     return redirect(302, url, [["set-cookie", cookie]]);
@@ -131,14 +138,18 @@ class OidcLogin implements Provider {
     const known = typeof state === "string" ? state : undefined;
     const { login, cookie } = this.#pending.take(request.cookies(), known, this.#now());
     const headers: Headers = [["set-cookie", cookie]];
-    if (login === undefined)
-      throw this.#failed("invalid", "the browser has begun no login with this state", headers);
+    const failed = (result: Exclude<LoginResult, "success">, message: string): Error => {
+      this.#logins[result].inc();
+      this.#note(result === "unavailable" ? "warn" : "info", `a login was not completed: ${message}`);
+      return this.#failure(request, ...loginFailures[result], login?.returnTo, headers);
+    };
+    if (login === undefined) throw failed("invalid", "the browser has begun no login with this state");
     let session: string;
     try {
       session = this.#sessions.begin(await this.#client.exchange(query, login));
     } catch (error) {
       const result = error instanceof IssuerFailure ? error.result : "refused";
-      throw this.#failed(result, errorMessage(error), headers);
+      throw failed(result, errorMessage(error));
     }
     this.#logins.success.inc();
     headers.push(["set-cookie", session]);
@@ -161,7 +172,7 @@ class OidcLogin implements Provider {
     try {
       const session = this.#sessions.read(cookies);
       if (session?.refreshToken !== undefined) await this.#client.revoke(session.refreshToken);
-      return await this.#client.endSessionUrl(home);
+      return await this.#client.endSessionUrl(home, session?.idToken);
     } catch (error) {
       this.#note("info", `a session was not ended at the issuer: ${errorMessage(error)}`);
       return undefined;
@@ -176,28 +187,20 @@ class OidcLogin implements Provider {
     throw gatewayError("ORIGIN_NOT_ALLOWED", "only pages of the gateway's own origin may log a user out");
   }
 
-  #failed(result: Exclude<LoginResult, "success">, message: string, headers: Headers): Error {
-    this.#logins[result].inc();
-    this.#note(result === "unavailable" ? "warn" : "info", `a login was not completed: ${message}`);
-    const retry = `begin again at ${this.#config.paths.login}`;
-    switch (result) {
-      case "invalid":
-        return gatewayError("LOGIN_INVALID", `the login cannot be completed; ${retry}`, [], { headers });
-      case "refused":
-        return gatewayError("LOGIN_REFUSED", `the login was refused; ${retry}`, [], { headers });
-      case "unavailable":
-        return gatewayError("AUTH_UNAVAILABLE", `the issuer does not respond as it should; ${retry}`, [], {
-          headers,
-          retryAfter: 1,
-        });
-    }
-  }
-
-  #unavailable(error: unknown): Error {
-    this.#logins.unavailable.inc();
-    this.#note("warn", `a login cannot begin: ${errorMessage(error)}`);
-    return gatewayError("AUTH_UNAVAILABLE", "the issuer of the login does not respond", [], {
-      retryAfter: 1,
+  /** A person sees a page that leads back to the login. */
+  #failure(
+    request: ProviderRequest,
+    reason: LoginReason,
+    text: string,
+    returnTo: string | undefined,
+    headers: Headers = [],
+  ): Error {
+    const { login } = this.#config.paths;
+    const target = returnTo === undefined ? login : `${login}?return_to=${encodeURIComponent(returnTo)}`;
+    return gatewayError(reason, `${text}; begin again at ${login}`, [], {
+      headers: [...uncached, ...headers],
+      ...(reason === "AUTH_UNAVAILABLE" && { retryAfter: 1 }),
+      ...(asksForPage(request) && { page: failurePage(reason, text, target) }),
     });
   }
 
@@ -206,12 +209,24 @@ class OidcLogin implements Provider {
   }
 }
 
-/** A page that a person opens in a tab, no resource of a page and no request of a program. */
+type LoginReason = "LOGIN_INVALID" | "LOGIN_REFUSED" | "AUTH_UNAVAILABLE";
+
+/** What the client sees of a login that was not completed. */
+const loginFailures: Readonly<Record<Exclude<LoginResult, "success">, readonly [LoginReason, string]>> = {
+  invalid: ["LOGIN_INVALID", "the login cannot be completed"],
+  refused: ["LOGIN_REFUSED", "the login was refused"],
+  unavailable: ["AUTH_UNAVAILABLE", "the issuer does not respond as it should"],
+};
+
 function isNavigation(caller: Caller): boolean {
-  if (caller.method !== "GET" || caller.header("upgrade") !== undefined) return false;
-  const mode = caller.header("sec-fetch-mode");
-  if (mode === undefined) return /^\s*text\/html\b/i.test(caller.header("accept") ?? "");
-  return mode === "navigate" && caller.header("sec-fetch-dest") === "document";
+  return caller.method === "GET" && caller.header("upgrade") === undefined && asksForPage(caller);
+}
+
+/** For a page that a person opens in a tab; for no resource of a page, and by no program. */
+function asksForPage(request: Pick<Caller, "header">): boolean {
+  const mode = request.header("sec-fetch-mode");
+  if (mode === undefined) return /^\s*text\/html\b/i.test(request.header("accept") ?? "");
+  return mode === "navigate" && request.header("sec-fetch-dest") === "document";
 }
 
 /** A path of the gateway itself, which no browser takes for another host; with its query. */
@@ -229,8 +244,27 @@ function redirect(status: 302 | 303, location: string, headers: Headers): Provid
 }
 
 function page(target: string, headers: Headers): ProviderResponse {
-  const url = target.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+  const url = escaped(target);
   const type: Headers = [["content-type", "text/html; charset=utf-8"]];
   const body = `<!doctype html><meta http-equiv="refresh" content="0;url=${url}"><a href="${url}">Continue</a>\n`;
   return { status: 200, headers: [...type, ...uncached, ...headers], body };
+}
+
+/** @param text a part of a sentence */
+function failurePage(reason: string, text: string, target: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Login</title>
+<style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 20vh auto 0; padding: 0 1rem }</style>
+<h1>You are not logged in</h1>
+<p>${escaped(text.charAt(0).toUpperCase() + text.slice(1))}.</p>
+<p><a href="${escaped(target)}">Log in again</a></p>
+<p><small>${reason}</small></p>
+`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 }

@@ -13,8 +13,8 @@ import {
   subjectOf,
 } from "../../claims.js";
 import type { Identity } from "../../identity.js";
-import { type AuthEvent, CredentialRefusal, refuse } from "../../provider.js";
-import { TokenCache, tokenHash } from "../token-provider.js";
+import { type AuthEvent, CredentialRefusal, refuse, type SessionRefreshes } from "../../provider.js";
+import { tokenHash } from "../token-provider.js";
 import { type OidcLoginConfig, sessionCookie } from "./config.js";
 import { type IssuerClient, IssuerFailure, type Tokens } from "./issuer-client.js";
 import { SealedCookie } from "./sealed-cookie.js";
@@ -23,6 +23,8 @@ import { SealedCookie } from "./sealed-cookie.js";
 interface Session {
   readonly claims: Claims;
   readonly refreshToken: string | undefined;
+  /** By which the issuer knows whose session a logout ends; left out where the cookie has no room for it. */
+  readonly idToken: string | undefined;
   /** The login. */
   readonly begun: number;
   /** A request that renewed the cookie. */
@@ -36,7 +38,8 @@ export interface SessionsContext {
   readonly name: string;
   readonly config: OidcLoginConfig;
   readonly client: IssuerClient;
-  readonly refreshes: SessionRefreshCounters;
+  readonly refreshes: SessionRefreshes;
+  readonly refreshed: SessionRefreshCounters;
   log(event: AuthEvent): void;
   now(): number;
 }
@@ -49,9 +52,6 @@ const refreshMarginMs = 60_000;
 const refreshedMs = 60_000;
 /** Milliseconds after a failed refresh until the next. */
 const refreshPauseMs = 5000;
-/** Refreshes that are remembered, each of as many bytes as a cookie. */
-const maxRefreshes = 2000;
-
 type Refresh = { readonly session: Session } | { readonly failure: IssuerFailure };
 
 /** The sessions of one provider. They are in the cookies of their browsers alone. */
@@ -59,9 +59,6 @@ export class Sessions {
   readonly #context: SessionsContext;
   readonly #cookie: SealedCookie;
   readonly #metadataOf: (claims: Claims) => Identity["metadata"];
-  /** By the hash of the refresh token that was used. */
-  readonly #refreshed = new TokenCache<Refresh>(maxRefreshes);
-  readonly #pending = new Map<string, Promise<Refresh>>();
 
   constructor(context: SessionsContext) {
     const { config } = context;
@@ -109,11 +106,12 @@ export class Sessions {
    * @returns the value of `Set-Cookie`
    * @throws CredentialRefusal where there is no subject, Error where there would be more than a cookie can hold
    */
-  begin({ claims = bareClaims({}), refreshToken, expires }: Tokens): string {
+  begin({ claims = bareClaims({}), refreshToken, idToken, expires }: Tokens): string {
     const time = this.#context.now();
     const session: Session = {
       claims: this.#kept(claims),
       refreshToken,
+      idToken,
       begun: time,
       active: time,
       issued: time,
@@ -140,8 +138,11 @@ export class Sessions {
   #written(session: Session, time: number): string {
     const { ttl, idle } = this.#context.config.cookie;
     const left = Math.min(session.begun + ttl - time, idle);
-    const content = writeSession(session);
-    const cookie = this.#cookie.set(content, Math.max(1, Math.ceil(left / 1000)));
+    const maxAge = Math.max(1, Math.ceil(left / 1000));
+    const content = writeSession({ ...session, idToken: undefined });
+    const cookie =
+      (session.idToken && this.#cookie.set(writeSession(session), maxAge)) ||
+      this.#cookie.set(content, maxAge);
     if (cookie !== undefined) return cookie;
     throw new Error(
       `the session needs ${Buffer.byteLength(content)} bytes, which is more than a cookie holds: name what it keeps by "claims"`,
@@ -163,28 +164,24 @@ export class Sessions {
   }
 
   async #refresh(session: Session, refreshToken: string, time: number): Promise<Identity> {
-    const key = tokenHash(refreshToken);
-    let refresh = this.#refreshed.get(key, time);
-    if (refresh === undefined) {
-      let pending = this.#pending.get(key);
-      if (pending === undefined) {
-        pending = this.#ask(session, refreshToken, key).finally(() => this.#pending.delete(key));
-        this.#pending.set(key, pending);
-      }
-      refresh = await pending;
-    }
+    const { name, config, refreshes, now } = this.#context;
+    const key = tokenHash(`${name} ${config.issuer} ${config.client_id} ${refreshToken}`);
+    const { content } = await refreshes.once(key, now, async () => {
+      const refresh = await this.#ask(session, refreshToken);
+      return { content: writeRefresh(refresh), keepMs: "session" in refresh ? refreshedMs : refreshPauseMs };
+    });
+    const refresh = readRefresh(content);
     if ("session" in refresh) return this.#identity(refresh.session, this.write(refresh.session, time));
     const { result, message } = refresh.failure;
-    // The tokens of the issuer are good until they expire; another worker may have refreshed with the same token.
+    // The tokens of the issuer are good until they expire; another node may have refreshed with the same token.
     if (session.expires > time) return this.#identity(session, this.write(session, time));
     if (result !== "unavailable") expired(`the session was not refreshed: ${message}`);
     throw new CredentialRefusal("unavailable", `the session cannot be refreshed: ${message}`);
   }
 
   /** Never rejects. */
-  async #ask(session: Session, refreshToken: string, key: string): Promise<Refresh> {
-    const { name, client, refreshes, log, now, config } = this.#context;
-    let refresh: Refresh;
+  async #ask(session: Session, refreshToken: string): Promise<Refresh> {
+    const { name, client, refreshed: counters, log, now, config } = this.#context;
     try {
       const tokens = await client.refresh(refreshToken);
       const { claims } = tokens;
@@ -194,28 +191,27 @@ export class Sessions {
       const refreshed: Session = {
         claims: claims === undefined ? session.claims : this.#kept(claims),
         refreshToken: tokens.refreshToken ?? refreshToken,
+        idToken: tokens.idToken ?? session.idToken,
         begun: session.begun,
         active: time,
         issued: time,
         expires: tokens.expires ?? session.begun + config.cookie.ttl,
       };
       this.#written(refreshed, time);
-      refresh = { session: refreshed };
-      refreshes.success.inc();
+      counters.success.inc();
+      return { session: refreshed };
     } catch (error) {
       const failure =
         error instanceof IssuerFailure ? error : new IssuerFailure("invalid", errorMessage(error));
       const later = failure.result === "unavailable";
-      refreshes[later ? "unavailable" : "refused"].inc();
+      counters[later ? "unavailable" : "refused"].inc();
       log({
         level: later ? "warn" : "info",
         provider: name,
         message: `a session was not refreshed: ${failure.message}`,
       });
-      refresh = { failure };
+      return { failure };
     }
-    this.#refreshed.set(key, refresh, now() + ("session" in refresh ? refreshedMs : refreshPauseMs));
-    return refresh;
   }
 
   /** Without the claims that only the protocol needs, or those that `claims` lists. */
@@ -268,19 +264,36 @@ function expired(message: string): never {
 }
 
 /** JSON, the numbers of claims with their digits. */
-function writeSession({ claims, refreshToken, begun, active, issued, expires }: Session): string {
+function writeSession({ claims, refreshToken, idToken, begun, active, issued, expires }: Session): string {
   const times = JSON.stringify([begun, active, issued, expires]);
-  const token = refreshToken === undefined ? "" : `"refresh":${JSON.stringify(refreshToken)},`;
-  return `{"times":${times},${token}"claims":${plainText(claims)}}`;
+  const tokens = JSON.stringify({ refresh: refreshToken, id: idToken }).slice(1, -1);
+  return `{"times":${times},${tokens}${tokens === "" ? "" : ","}"claims":${plainText(claims)}}`;
 }
 
 /** @returns undefined for content of another form, as of another version of the gateway. */
 function readSession(content: Uint8Array): Session | undefined {
-  const { times, refresh, claims } = parseClaims(content);
+  const { times, refresh, id, claims } = parseClaims(content);
   if (!Array.isArray(times) || !times.every(Number.isSafeInteger) || !isRecord(claims)) return undefined;
   const [begun, active, issued, expires] = times as number[];
   if (begun === undefined || active === undefined || issued === undefined || expires === undefined)
     return undefined;
   const refreshToken = typeof refresh === "string" ? refresh : undefined;
-  return { claims: bareClaims(claims), refreshToken, begun, active, issued, expires };
+  const idToken = typeof id === "string" ? id : undefined;
+  return { claims: bareClaims(claims), refreshToken, idToken, begun, active, issued, expires };
+}
+
+function writeRefresh(refresh: Refresh): string {
+  if ("session" in refresh) return writeSession(refresh.session);
+  const { result, message } = refresh.failure;
+  return JSON.stringify({ failure: [result, message] });
+}
+
+/** What `writeRefresh` has written, in this worker or another. */
+function readRefresh(content: string): Refresh {
+  const session = readSession(Buffer.from(content));
+  if (session !== undefined) return { session };
+  const { failure } = JSON.parse(content) as {
+    readonly failure: readonly [IssuerFailure["result"], string];
+  };
+  return { failure: new IssuerFailure(...failure) };
 }
