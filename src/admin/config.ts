@@ -17,7 +17,7 @@ export const AdminListenerSchema = section(
     token: Type.Optional(
       text("secret", {
         description:
-          "What operators and Prometheus send as authorization: Bearer …; /livez and /readyz need nothing. A reload changes it; taking it away needs a restart.",
+          "What operators and Prometheus send as `authorization: Bearer …`; /livez and /readyz need nothing. A reload changes it; to remove it takes a restart.",
       }),
     ),
     client_ca: Type.Optional(

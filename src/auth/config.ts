@@ -29,14 +29,14 @@ export const AuthSchema = section(
   {
     default: Type.Unsafe<string | string[]>({
       ...authReference(
-        "Who may call where neither service nor method says: `none`, or providers of which one must accept.",
+        "Authentication where neither service nor method has `auth`: `none`, or providers of which one must accept.",
       ),
       default: "none",
     }),
     providers: Type.Record(
       Type.String({ pattern: "^(?!none$)[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }),
       Type.Union(providerSchemas, {
-        description: `A way to establish who calls: one of the types ${providerNames}.`,
+        description: `An authentication provider of one of the types ${providerNames}.`,
       }),
       {
         default: {},
@@ -44,7 +44,7 @@ export const AuthSchema = section(
           description:
             "letters, digits, _, - and ., a letter or digit first, at most 63 characters, and not none",
         },
-        description: "Ways to establish who calls, by the name that the rest of the file knows them by.",
+        description: "Authentication providers by name.",
       },
     ),
     policies: PoliciesSchema,

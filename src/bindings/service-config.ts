@@ -13,23 +13,23 @@ import type { RulesConfig } from "./rule-config.js";
 import { StatusCodesSchema } from "./status-codes.js";
 import { streamDefaults, streamOptions } from "./stream-config.js";
 
-const enums = { description: "Print enums by `name`, or always as `number`." };
+const enums = { description: "Print enums by `name` or always as `number`." };
 const int64 = {
-  description:
-    "Print 64-bit integers as `string` (canonical), or as `number` where a double holds them exactly.",
+  description: "Print 64-bit integers as `string`, or as `number` where a double holds them exactly.",
 };
 const emitDefaults = {
   description:
-    "Print fields that hold their default: zeros, false, empty lists and texts. `with_null` also prints unset messages as null.",
+    "Print fields that have their default value: zeros, false, empty lists and strings. `with_null` also prints unset messages as null.",
 };
 const withNull = Type.Unsafe<boolean | "with_null">({
   anyOf: [{ const: true }, { const: false }, { enum: ["with_null"] }],
 });
 const names = {
-  description: "Print field names as `json` (lowerCamelCase) or as in the `proto`. Both are read.",
+  description:
+    "Print field names as `json` (lowerCamelCase) or as in the `proto` file. Both are accepted in requests.",
 };
 const unknownFields = {
-  description: "What to do with a field in a request body that the message does not have.",
+  description: "What to do with a field of a request body that the message does not have.",
 };
 
 const wrappers = Type.Optional(
@@ -67,7 +67,7 @@ const jsonOverride = Type.Optional(
       unknown_fields: Type.Optional(choice(rejectOrIgnore, unknownFields)),
       wrappers,
     },
-    "How messages become JSON and back. What is left out is as the service, or `service_defaults`, has it.",
+    "The form of messages in JSON. Keys that are left out have the value of the service, else of `service_defaults`, else that of canonical ProtoJSON.",
   ),
 );
 
@@ -94,12 +94,12 @@ const metadataOverride = Type.Optional(
       request: Type.Optional(listOf(headerName, request)),
       response: Type.Optional(listOf(headerName, response)),
     },
-    "Which headers and metadata pass. A list replaces that of the service or of `service_defaults`; one left out does not.",
+    "Which headers and metadata are forwarded. A list replaces that of the service or of `service_defaults`. Left out: none.",
   ),
 );
 
 const queryUnknown = { description: "What to do with a query parameter that names no field." };
-const queryIgnore = { description: "Query parameters that are never an error, whatever `unknown` says." };
+const queryIgnore = { description: "Query parameters that are ignored even with `unknown: reject`." };
 const parameter = text("nonempty", { description: "A parameter's name." });
 
 /** `http.query`: the values where neither a service nor a method has its own. */
@@ -117,7 +117,7 @@ const queryOverride = Type.Optional(
       unknown: Type.Optional(choice(rejectOrIgnore, queryUnknown)),
       ignore: Type.Optional(listOf(parameter, queryIgnore)),
     },
-    "Query parameters. What is left out is as `http.query` (or, for a method, its service) has it.",
+    "Query parameters. Keys that are left out have the value of the service, else of `http.query`.",
   ),
 );
 
@@ -126,33 +126,28 @@ const errors = {
     "The body of an error. `status`: code, reason, message and details; `google`: AIP-193; `problem`: RFC 9457; `openim`: the envelope of OpenIM, for successes as well, and what its clients and backends expect of headers and metadata; `chat-api`: only a text.",
 };
 const emptyResponse = {
-  description: "The HTTP response for a google.protobuf.Empty: 200 with {}, or 204.",
+  description: "The HTTP response for a google.protobuf.Empty: 200 with `{}`, or 204.",
 };
 const emptyStatuses = [200, 204] as const;
 const timeout = Type.Optional(
-  duration(
-    { description: "Deadline of a call, in place of the upstream's; 0s for none but the client's." },
-    0,
-  ),
+  duration({ description: "Deadline of a call in place of the upstream's; 0s: only the client's." }, 0),
 );
 const limits = Type.Optional(
   mapping(
     { body: Type.Optional(size({ description: "Largest request body." }, 1, 1 << 30)) },
-    "What a request may cost. What is left out is as `http.limits` (or, for a method, its service) has it.",
+    "Limits in place of `http.limits` (or, for a method, of those of its service).",
   ),
 );
 const validate = {
-  description: "Whether requests must satisfy the buf.validate rules of their messages.",
+  description: "Whether requests are checked by the buf.validate rules of their messages.",
 };
 const auth = Type.Optional(
-  authReference(
-    "Who may call: `none`, or providers of which one must accept. Without it, as `auth.default` says.",
-  ),
+  authReference("Authentication: `none`, or providers of which one must accept. Left out: `auth.default`."),
 );
 
 const contentTypes = {
   description:
-    "Which content types of a request body are read as JSON. `json`: application/json and its kin, others are 415; `any`: all, and none.",
+    "Which content types of a request body are read as JSON. `json`: application/json and application/*+json, others are 415; `any`: all, also a body without a content type.",
 };
 const contentTypeRules = ["json", "any"] as const;
 const successStatus = Type.Optional(
@@ -166,7 +161,7 @@ const bindingSources = choice(["annotations", "convention", "auto"], {
 });
 const bindings = {
   description:
-    "Where its routes come from. `annotations`: google.api.http options; `convention`: method names such as GetArticle; `auto`: POST /package.Service/Method. Rules under `http.rules` count always.",
+    "Where its routes come from. `annotations`: google.api.http options; `convention`: method names such as GetArticle; `auto`: POST /package.Service/Method. Rules under `http.rules` always apply.",
 };
 const prefix = {
   description:
@@ -204,13 +199,16 @@ const options = {
   rate_limit: rateLimitReference,
 };
 
-const MethodSchema = mapping(options, "What one method does otherwise than its service.");
+const MethodSchema = mapping(
+  options,
+  "Settings of one method in place of those of its service: the same keys without `service`, `upstream`, `bindings` and `prefix`.",
+);
 
 const ServiceSchema = mapping(
   {
     service: text("servicePattern", {
       description:
-        "Full name of the RPC service, `package.Service`, or `package.**` for all services of a package and of those below it. An exact name beats a pattern, a longer pattern a shorter one.",
+        "Full name of the RPC service, `package.Service`, or `package.**` for all services of a package and of those below it. An exact name takes precedence over a pattern, a longer pattern over a shorter one.",
     }),
     upstream: text("nonempty", { description: "Name of an upstream." }),
     bindings: Type.Optional(listOf(bindingSources, bindings)),

@@ -9,7 +9,7 @@ export type StreamForm = (typeof streamForms)[number];
 
 const stream = {
   description:
-    'How the messages of a server stream stand in the body for a client whose Accept leaves it open. `array`: one JSON array; `ndjson`: a line for each; `sse`: server-sent events; `grpc-gateway`: lines of {"result":…}.',
+    'The form of a server stream for a client whose Accept header allows several. `array`: one JSON array; `ndjson`: a line for each; `sse`: server-sent events; `grpc-gateway`: lines of {"result":…}.',
 };
 
 const id = {
@@ -42,7 +42,7 @@ export const streamOptions = {
   sse: Type.Optional(
     mapping(
       { ...sseFields, heartbeat: Type.Optional(duration(heartbeat)) },
-      "Server-sent events. What is left out is as the service, or `service_defaults`, has it.",
+      "Server-sent events. Keys that are left out have the value of the service, else of `service_defaults`.",
     ),
   ),
 };

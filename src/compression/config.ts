@@ -35,8 +35,7 @@ export const CompressionSchema = mapping(
   {
     encodings: Type.Unsafe<(typeof codings)[number][]>({
       ...listOf(choice(codings, { description: "A content coding." }), {
-        description:
-          "What responses may be compressed with; of those that a client likes equally, the first.",
+        description: "Encodings of responses. Of those that the client weighs equally, the first is used.",
         default: ["br", "gzip"],
       }),
       minItems: 1,
@@ -57,7 +56,7 @@ export const CompressionSchema = mapping(
           description: "From 1, the fastest, to 9, the smallest.",
         }),
       },
-      "How much work is done for a smaller response.",
+      "Compression levels.",
     ),
     exclude: section(
       {
@@ -77,7 +76,7 @@ export const CompressionSchema = mapping(
           default: [],
         }),
       },
-      "What is never compressed.",
+      "Responses that are never compressed.",
     ),
     requests: listOf(choice(requestCodings, { description: "A content coding." }), {
       description:

@@ -61,28 +61,28 @@ const HttpSchema = section(
           minimum: 1,
           maximum: 1000,
           default: 100,
-          description: "Most levels of nested JSON, both ways. From 1 to 1000.",
+          description: "Maximum levels of nested JSON, in requests and responses. From 1 to 1000.",
         }),
         streams: Type.Integer({
           minimum: 1,
           maximum: 1000,
           default: 128,
           description:
-            "Most requests that one HTTP/2 connection may have under way; further ones are refused, and clients send them again. From 1 to 1000.",
+            "Maximum requests under way on one HTTP/2 connection; further ones are refused with REFUSED_STREAM, and clients send them again. From 1 to 1000.",
         }),
         resets: Type.Integer({
           minimum: 10,
           maximum: 100_000,
           default: 1000,
           description:
-            "Most requests that an HTTP/2 connection may give up at once, and a tenth of it more each second; beyond that it ends. From 10 to 100000.",
+            "Maximum requests that a client may reset at once on one HTTP/2 connection, and a tenth of it more each second; beyond that the connection ends with ENHANCE_YOUR_CALM. From 10 to 100000.",
         }),
         request_timeout: duration({
           description: "How long a client may take to send its request.",
           default: "30s",
         }),
       },
-      "What a request may cost.",
+      "Limits of a request.",
     ),
     proxy: ProxySchema,
     cors: Type.Optional(CorsSchema),
@@ -93,7 +93,7 @@ const HttpSchema = section(
     grpc: Type.Optional(GrpcSchema),
     query: QuerySchema,
     errors: choice(dialectNames, {
-      description: "The shape of error bodies where no route matches.",
+      description: "The form of error bodies where no route matches.",
       default: "status",
     }),
     forwarded: section(
@@ -103,10 +103,10 @@ const HttpSchema = section(
           maximum: 100,
           default: 0,
           description:
-            "How many proxies in front of the gateway are trusted to have set x-forwarded-*. With 0 what a client sends in them is dropped.",
+            "How many proxies in front of the gateway are trusted to have set x-forwarded-*. With 0 the headers of clients are dropped.",
         }),
       },
-      "What is believed of x-forwarded-* headers.",
+      "Trust in x-forwarded-* headers.",
     ),
   },
   "The REST API as a whole.",
@@ -137,7 +137,10 @@ export const ConfigSchema = mapping(
       {
         workers: workersSchema,
         drain: duration(
-          { description: "How long requests under way may take to finish at shutdown.", default: "30s" },
+          {
+            description: "How long requests and streams under way may take to finish at shutdown.",
+            default: "30s",
+          },
           0,
         ),
       },

@@ -14,10 +14,10 @@ const RateLimitSchema = mapping(
       Type.Integer({
         minimum: 1,
         maximum: 1_000_000_000,
-        description: "How many requests one key may send in each `per`, in the long run.",
+        description: "How many requests one key may send in each `per`, on average.",
       }),
     ),
-    per: duration({ description: "The time that `requests` counts for.", default: "1s" }),
+    per: duration({ description: "The period of `requests`.", default: "1s" }),
     burst: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -66,7 +66,7 @@ export const RateLimitsSchema = Type.Record(
       description:
         "letters, digits, _, - and ., a letter or digit first, at most 63 characters, and not none",
     },
-    description: "Limits of rate and of concurrency, by the name that routes and metrics know them by.",
+    description: "Rate and concurrency limits by name. Routes and metrics use these names.",
   },
 );
 
@@ -74,7 +74,7 @@ export const RateLimitsSchema = Type.Record(
 export const rateLimitReference = Type.Optional(
   oneOrMore(text("nonempty", { description: "`none`, or a name under `rate_limits`." }), {
     description:
-      "The limits that a request must pass, all of them. Left out in a method, as the service has it.",
+      "Names of limits under `rate_limits`; a request must pass all of them. Left out in a method: those of the service.",
   }),
 );
 

@@ -61,7 +61,7 @@ const RoomSettingsSchema = mapping(
         mapping(
           {
             agent_name: text("nonempty", { description: "Name of the agent." }),
-            metadata: Type.Optional(text("any", { description: "What the agent gets." })),
+            metadata: Type.Optional(text("any", { description: "Metadata of the agent." })),
           },
           "An agent to dispatch to the room.",
         ),
@@ -69,7 +69,7 @@ const RoomSettingsSchema = mapping(
       ),
     ),
   },
-  "How the room is made where the token is the first to join it. The client can read it: no credentials.",
+  "The settings of the room if the token is the first to join it. Clients can read it, so it must have no credentials.",
 );
 
 const sourceForms =
@@ -101,7 +101,7 @@ const AuthorizeSchema = mapping(
     }),
     timeout: Type.Optional(duration({ description: "Deadline of the call, in place of the upstream's." })),
   },
-  "A method that is asked before each token: any status but OK refuses, and is what the client gets.",
+  "A method that is called before each token; any status but OK refuses, and the client gets that status.",
 );
 
 const OtherIdentities = Type.Union(
@@ -121,7 +121,7 @@ const OtherIdentities = Type.Union(
   {
     default: false,
     description:
-      "Give out tokens for other identities than the caller's own subject: `true`, or to callers with certain scopes.",
+      "Issue tokens for other identities than the caller's own subject: `true`, or to callers with certain scopes.",
   },
 );
 
@@ -136,9 +136,7 @@ const admission = {
   allow_other_identities: OtherIdentities,
   authorize: Type.Optional(AuthorizeSchema),
   auth: Type.Optional(
-    authReference(
-      "Who may ask: `none`, or providers of which one must accept. Left out, as `auth.default` says.",
-    ),
+    authReference("Authentication: `none`, or providers of which one must accept. Left out: `auth.default`."),
   ),
   rate_limit: Type.Optional(text("nonempty", { description: "Name under `rate_limits`." })),
   errors: choice(dialectNames, {
@@ -173,10 +171,10 @@ const TokenRouteSchema = mapping(
     response: section(
       {
         url: text("nonempty", {
-          description: "Name of the field that holds the address.",
+          description: "Name of the field with the URL.",
           default: "serverUrl",
         }),
-        jwt: text("nonempty", { description: "Name of the field that holds the token.", default: "token" }),
+        jwt: text("nonempty", { description: "Name of the field with the token.", default: "token" }),
       },
       "The fields of the response.",
     ),
@@ -230,7 +228,7 @@ const WebhookSchema = mapping(
             description:
               "The realtime room, such as `livekit:{room}`; {room}, {identity} and {event} are the event's own. An event without one of them is not published.",
           }),
-          from: text("nonempty", { description: "Who the message is from.", default: "livekit" }),
+          from: text("nonempty", { description: "The sender of the message.", default: "livekit" }),
         },
         "Send the event to the members of a realtime room.",
       ),
@@ -248,7 +246,7 @@ const WebhookSchema = mapping(
       ),
     ),
   },
-  "Receives LiveKit's webhooks. An event counts as taken when everything here has succeeded; else LiveKit sends it again.",
+  "Receives LiveKit's webhooks. The response is 200 when everything here has succeeded; else LiveKit sends the event again.",
 );
 
 const keyPair = {
@@ -286,7 +284,10 @@ export const LiveKitSchema = mapping(
       },
     ),
     ttl: duration(
-      { description: "How long a token can be used to join; who has joined stays.", default: "10m" },
+      {
+        description: "How long a token can be used to join. Participants who have joined stay.",
+        default: "10m",
+      },
       1000,
     ),
     grants: Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" }), GrantSchema, {
@@ -294,16 +295,16 @@ export const LiveKitSchema = mapping(
       propertyNames: {
         description: "letters, digits, _, - and ., a letter or digit first, at most 63 characters",
       },
-      description: "What tokens allow, by the name that routes and metrics know it by.",
+      description: "Grants of tokens by name. Routes and metrics use these names.",
     }),
-    routes: Type.Array(TokenRouteSchema, { default: [], description: "Routes that give out tokens." }),
+    routes: Type.Array(TokenRouteSchema, { default: [], description: "Routes that issue tokens." }),
     actions: Type.Array(ActionSchema, {
       default: [],
       description: "Routes that start or end an egress, an ingress or a phone call.",
     }),
     webhook: Type.Optional(WebhookSchema),
   },
-  "Tokens, webhooks and moderation for a LiveKit server.",
+  "Tokens, webhooks and rooms of a LiveKit server.",
 );
 
 export type LiveKitConfig = Loaded<typeof LiveKitSchema>;

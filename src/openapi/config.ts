@@ -21,7 +21,7 @@ export const DocsSchema = mapping(
     title: text("nonempty", { description: "The title of the document and of the page.", default: "API" }),
     auth: Type.Optional(
       authReference(
-        "Who may read them: `none`, or providers of which one must accept. Without it, as `auth.default` says.",
+        "Authentication: `none`, or providers of which one must accept. Left out: `auth.default`.",
       ),
     ),
     listeners: listOf(
@@ -33,7 +33,7 @@ export const DocsSchema = mapping(
       },
     ),
   },
-  "Documents of the API: OpenAPI, made of what the gateway serves. Left out, there are none.",
+  "The OpenAPI document of the served API, and the documents page. Left out: neither is served.",
 );
 
 export type DocsConfig = Loaded<typeof DocsSchema>;

@@ -40,7 +40,7 @@ export const CorsSchema = mapping(
       0,
     ),
   },
-  "Which pages of other origins may call (CORS). Left out, none may.",
+  "Which pages of other origins may call (CORS). Left out: none.",
 );
 
 /** `http.security_headers`. */

@@ -25,7 +25,7 @@ export const ProxySchema = Type.Array(
       }),
       auth: Type.Optional(
         authReference(
-          "Who may call: `none`, or providers of which one must accept. Left out, as `auth.default` says.",
+          "Authentication: `none`, or providers of which one must accept. Left out: `auth.default`.",
         ),
       ),
       rate_limit: rateLimitReference,

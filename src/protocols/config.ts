@@ -10,9 +10,7 @@ import { rpcProtocol } from "../upstream/protocols.js";
 
 const access = {
   auth: Type.Optional(
-    authReference(
-      "Who may call: `none`, or providers of which one must accept. Left out, as `auth.default` says.",
-    ),
+    authReference("Authentication: `none`, or providers of which one must accept. Left out: `auth.default`."),
   ),
   rate_limit: rateLimitReference,
 };

@@ -28,7 +28,7 @@ const limits = section(
       minimum: 1,
       maximum: 1_000_000,
       default: 150,
-      description: "Frames that a socket may send at once after silence, as when it joins its rooms anew.",
+      description: "Frames that a socket may send at once after a pause, as when it joins its rooms again.",
     }),
     connections: Type.Integer({
       minimum: 1,
@@ -39,29 +39,25 @@ const limits = section(
     idle_timeout: duration(
       {
         description:
-          "A client that says nothing for so long is gone; pings are sent in time. From 8s to 15m.",
+          "Time without a frame or pong after which a socket is closed; pings are sent before. At most 15m.",
         default: "60s",
       },
       8000,
     ),
   },
-  "What one socket, and all of them together, may cost.",
+  "Limits of one socket, and of all of them together.",
 );
 
 const backpressure = section(
   {
-    max: size(
-      { description: "What may wait for a client that reads slowly.", default: "1MiB" },
-      16 * 1024,
-      1 << 30,
-    ),
+    max: size({ description: "Bytes buffered for one slow client.", default: "1MiB" }, 16 * 1024, 1 << 30),
     policy: choice(["close", "drop"], {
       description:
-        "What is done with a client that has more waiting. `close`: it is closed with 4008 and can resume by `since`; `drop`: it gets what it missed later, and a gap for what is not kept any more.",
+        "What happens to a client beyond `max`. `close`: it is closed with 4008 and can resume by `since`; `drop`: it gets later what history still has, and a gap for the rest.",
       default: "close",
     }),
   },
-  "Clients that read more slowly than their rooms speak.",
+  "Clients that read more slowly than messages come.",
 );
 
 const history = section(
@@ -75,14 +71,14 @@ const history = section(
     ttl: duration({ description: "How long a message is kept.", default: "1h" }, 1000),
     max_bytes: size(
       {
-        description: "Memory for the messages of all rooms together; the oldest are given up first.",
+        description: "Memory for the messages of all rooms together; the oldest are removed first.",
         default: "64MiB",
       },
       64 * 1024,
       2 ** 40,
     ),
   },
-  "What is kept for clients that come back.",
+  "Messages that are kept for clients that resume.",
 );
 
 const event = (description: string) =>
@@ -93,7 +89,7 @@ const event = (description: string) =>
         method: text("rpcMethod", { description: "`package.Service/Method`, unary." }),
         timeout: Type.Optional(duration({ description: "Deadline, in place of the upstream's." })),
         on_failure: choice(["refuse", "allow"], {
-          description: "What happens where the backend cannot be asked.",
+          description: "What happens where the backend cannot be called: `refuse` or `allow` the event.",
           default: "refuse",
         }),
         rewrite: Type.Optional(
@@ -130,18 +126,19 @@ const roomEntry = mapping(
     ),
     presence: choice(["users", "sockets", "off"], {
       description:
-        "What members can learn of each other: names, each socket of a name (frames have its `session`), or nothing.",
+        "What members see of each other: `users`: names; `sockets`: each socket, with its `session`; `off`: nothing.",
       default: "users",
     }),
     notices: Type.Optional(
       choice(["each", "digest", "off"], {
         description:
-          "How members are notified of those who join and leave: of each at once, once in a second of all together, or never. Left out, `each`, and `off` with `presence: off`.",
+          "How members are notified of joins and leaves: `each` at once, a `digest` at most once a second, or `off`. Left out, `each`, and `off` with `presence: off`.",
       }),
     ),
     events: Type.Optional(
       listOf(choice(["join", "message", "leave"], { description: "An event of `realtime.events`." }), {
-        description: "What backends are asked of these rooms. Left out, everything in `realtime.events`.",
+        description:
+          "The events of these rooms that are sent to backends. Left out, everything in `realtime.events`.",
       }),
     ),
     publish: choice(["members", "server"], {
@@ -170,7 +167,7 @@ const roomEntry = mapping(
       ),
     ),
     cache: Type.Boolean({
-      description: "Whether who joins is sent the last message.",
+      description: "Whether a new member gets the last message of the room.",
       default: false,
     }),
   },
@@ -193,11 +190,12 @@ const sessionRule = mapping(
   {
     key: text("nonempty", {
       description:
-        "What tells the classes of a user's sockets apart: a claim, such as claim.PlatformID, or subject, for all of them.",
+        "What the classes of a user's sockets differ by: a claim, such as claim.PlatformID, or `subject`, for one class with all of them.",
     }),
     max: Type.Integer({ minimum: 1, maximum: 10_000, default: 1, description: "Sockets of one class." }),
     over: choice(["kick_oldest", "refuse"], {
-      description: "What is done about one more: the oldest is closed with 4409, or the new one with 4429.",
+      description:
+        "What happens to one more: `kick_oldest` closes the oldest with 4409, `refuse` the new one with 4429.",
       default: "kick_oldest",
     }),
   },
@@ -226,7 +224,7 @@ const api = Type.Optional(
         }),
       ),
     },
-    "A listener for backends that publish to rooms, over gRPC. Without it there is the admin listener.",
+    "A gRPC listener for backends that publish to rooms. Left out: only the admin listener has the server API.",
   ),
 );
 
@@ -241,18 +239,18 @@ export const RealtimeSchema = mapping(
           "Where WebSockets are opened: on listeners.realtime, there at /ws without it, and on listeners.http only where it is written.",
       }),
     ),
-    protocol: choice(["chat"], { description: "What is spoken on them.", default: "chat" }),
+    protocol: choice(["chat"], { description: "The protocol of the frames.", default: "chat" }),
     rest: Type.Optional(
       text("mount", {
         description:
-          "Below it GET /rooms, POST /send and POST /receive are served, on every listener. Without it they are not.",
+          "The path below which GET /rooms, POST /send and POST /receive are served, on every listener. Left out: they are not served.",
       }),
     ),
     rooms: roomsSchema,
     user_room: Type.Optional(
       text("nonempty", {
         description:
-          "The room that is each user's own, such as user-{subject}: their sockets are members of it as soon as they are open, and nobody else can be.",
+          "The name of a room for each user, such as user-{subject}. The user's sockets are members of it from the start, and nobody else can join it.",
       }),
     ),
     sessions: Type.Array(sessionRule, {
@@ -261,13 +259,13 @@ export const RealtimeSchema = mapping(
     }),
     auth: Type.Optional(
       authReference(
-        "Who may open a socket: `none`, or providers of which one must accept. Without it, as `auth.default` says.",
+        "Authentication of sockets: `none`, or providers of which one must accept. Left out: `auth.default`.",
       ),
     ),
     rate_limit: rateLimitReference,
     origins: listOf(text("nonempty", { description: 'An origin such as https://app.example.com, or "*".' }), {
       description:
-        'Origins whose pages may open a socket. Without any, only pages of the own origin. Cookies count from these and from clients that are no page, not by "*".',
+        'Origins whose pages may open a socket. Left out: only those of the own origin. Cookies are used from these origins and from clients that are not browsers, never by "*".',
       default: [],
     }),
     refusals: choice(["status", "close"], {
@@ -289,13 +287,13 @@ export const RealtimeSchema = mapping(
     broker: Type.Unsafe<Static<typeof brokerSchema>>({ ...brokerSchema, default: { type: "memory" } }),
     events: section(
       {
-        connect: event("Asked before a socket is opened."),
-        join: event("Asked before a client joins a room."),
-        message: event("Asked before a message is published."),
+        connect: event("Called before a socket is opened."),
+        join: event("Called before a client joins a room."),
+        message: event("Called before a message is published."),
         leave: event("Called when a client has left a room."),
         disconnect: event("Called when a socket has closed."),
       },
-      "What backends are asked of sockets.",
+      "Methods of backends that are called on events of sockets.",
     ),
     calls: listOf(
       text("nonempty", {
@@ -310,7 +308,7 @@ export const RealtimeSchema = mapping(
         streams: count("Streaming calls of all sockets under way at once.", 1024),
         calls_per_connection: count("Calls of one socket under way at once.", 16),
       },
-      "What sockets may ask of backends.",
+      "Limits of calls from sockets to backends.",
     ),
     api,
   },
@@ -325,7 +323,7 @@ export const RealtimeListenerSchema = mapping(
     address: text("address", { description: `Where WebSockets are opened: ${addressForms}` }),
     tls: listenerTls,
   },
-  "The listener of WebSockets. It needs the native addon uWebSockets.js.",
+  "The listener of WebSockets. It uses uWebSockets.js where the addon can be loaded, else the portable engine.",
 );
 
 /** The sections of the configuration that sockets are made of. */

@@ -50,7 +50,7 @@ const clientTls = oneOrSeveral(
       client_auth: Type.Optional(
         choice(["request", "require"], {
           description:
-            "With `client_ca`: `request` a certificate and leave it to routes what follows (so it is left out), or `require` one and end connections without a good one.",
+            "With `client_ca`: `request` a certificate and let the routes decide (the default), or `require` a valid one and end other connections.",
         }),
       ),
     },
@@ -62,13 +62,13 @@ const engines = {
   address: text("address", { description: `Where the REST API listens: ${addressForms}` }),
   engine: choice(["fastify", "uws"], {
     description:
-      "The HTTP server underneath. `uws` (uWebSockets.js) costs far less CPU; it is a native addon for glibc Linux, macOS and Windows.",
+      "The HTTP server. `uws` (uWebSockets.js) needs less CPU; it is a native addon for Node.js up to 22 on glibc Linux, macOS and Windows.",
     default: "fastify",
   }),
   http2: Type.Optional(
     Type.Boolean({
       description:
-        "Speak HTTP/2 beside HTTP/1.1 on the same port: by ALPN over TLS, by prior knowledge in plain text. Left out it is on with the engine fastify; uws cannot.",
+        "Speak HTTP/2 beside HTTP/1.1 on the same port: by ALPN over TLS, by prior knowledge in plain text. Left out: on with the engine fastify. An error with uws.",
     }),
   ),
   tls: clientTls,
@@ -121,7 +121,7 @@ const engines = {
 };
 
 const nameDescription =
-  "What it is called in `http.docs.listeners`, in metrics and in the log: letters, digits, `-` and `_`.";
+  "Its name in `http.docs.listeners`, in metrics and in the log: letters, digits, `-` and `_`.";
 
 const HttpListenerSchema = mapping(engines, "The listener of the REST API.");
 const NamedListenerSchema = mapping(

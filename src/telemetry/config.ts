@@ -10,8 +10,7 @@ const LogSchema = section(
       default: "info",
     }),
     subject: choice(["none", "plain", "hash"], {
-      description:
-        "Whether the line of a request says who called: not at all, by the subject, or by a hash of it.",
+      description: "Whether the line of a request has the caller: not at all, the subject, or a hash of it.",
       default: "none",
     }),
     hash_key: Type.Optional(
@@ -44,7 +43,7 @@ export const TelemetrySchema = section(
     ),
     tracing: Type.Optional(TracingSchema),
   },
-  "What the gateway reports about itself.",
+  "Log, metrics and traces of the gateway.",
 );
 
 export type TelemetryConfig = Loaded<typeof TelemetrySchema>;

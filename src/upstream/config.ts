@@ -31,17 +31,17 @@ const failures = [
   "UNAUTHENTICATED",
 ] as const;
 
-const tls = clientTls("Call the upstream over TLS: `true`, or a mapping. Without it calls are plain text.");
+const tls = clientTls("Call the upstream over TLS: `true`, or a mapping. Left out: plain text.");
 
 const keepalive = mapping(
   {
-    time: duration({ description: "A ping is sent after this much silence.", default: "30s" }, 1000),
+    time: duration({ description: "Time without traffic after which a ping is sent.", default: "30s" }, 1000),
     timeout: duration({
-      description: "The connection is dead when a ping is unanswered so long.",
+      description: "Time to wait for the acknowledgement of a ping; then the connection is closed.",
       default: "10s",
     }),
   },
-  "HTTP/2 pings on quiet connections. Without it none are sent. With protocol trpc, which has no pings: TCP keepalive, and after how much silence calls that time out make the gateway connect anew.",
+  "HTTP/2 pings on connections without traffic. Left out: none. With protocol trpc, which has no pings: TCP keepalive, and the silence after which a call that times out makes the gateway open a new connection.",
 );
 
 const health = mapping(
@@ -71,7 +71,7 @@ const retry = mapping(
       minimum: 1,
       maximum: 10,
       default: 3,
-      description: "How often a call is sent at most, the first time included. From 1 to 10.",
+      description: "Maximum number of attempts of a call, the first one included. From 1 to 10.",
     }),
     on: listOf(choice(failures, { description: "A gRPC status code." }), {
       description: "The gRPC status codes after which a call is sent again.",
@@ -86,8 +86,7 @@ const retry = mapping(
       minimum: 0,
       maximum: 1,
       default: 0.2,
-      description:
-        "How many retries there may be for each call, over all calls: 0.2 is one retry in five calls.",
+      description: "Maximum ratio of retries to calls, over all calls: 0.2 allows one retry for five calls.",
     }),
   },
   "Send safe and idempotent calls again when they fail. Without it every call is sent once.",
@@ -96,7 +95,7 @@ const retry = mapping(
 const UpstreamSchema = mapping(
   {
     protocol: choice(["grpc", "trpc", "http"], {
-      description: "What the backend speaks. `http` is for `http.proxy`.",
+      description: "The protocol of the backend. `http` is for `http.proxy`.",
       default: "grpc",
     }),
     targets: Type.Array(
@@ -144,7 +143,7 @@ export const UpstreamsSchema = Type.Record(
     propertyNames: {
       description: "letters, digits, _, - and ., a letter or digit first, at most 63 characters",
     },
-    description: "The backends, by the name that the rest of the file and the metrics know them by.",
+    description: "The backends by name. Other sections and the metrics use these names.",
   },
 );
 

@@ -48,7 +48,7 @@ export interface HealthOptions {
 }
 
 export interface RetryOptions {
-  /** How often a call is sent at most, the first time included. From 1. */
+  /** Maximum number of attempts of a call, the first one included. From 1. */
   readonly attempts: number;
   /** gRPC status codes after which a call is sent again. */
   readonly on: readonly number[];

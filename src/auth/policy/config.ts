@@ -35,28 +35,28 @@ const MatchSchema = mapping(
     route: Type.Optional(
       text("template", {
         description:
-          "The paths it holds for, such as `/admin/**`: `*` stands for any text within one segment, `**` for any number of segments, none included. Case does not count. A prefix belongs to the path.",
+          "The paths it applies to, such as `/admin/**`: `*` stands for any text within one segment, `**` for any number of segments, none included. Case does not count. A prefix belongs to the path.",
       }),
     ),
     methods: Type.Optional(
       listOf(text("httpMethod", { description: "An HTTP method in capitals." }), {
-        description: "The HTTP methods it holds for; GET and HEAD are one. Left out, all.",
+        description: "The HTTP methods it applies to; GET includes HEAD. Left out: all.",
       }),
     ),
     rpc: Type.Optional(
       text("nonempty", {
         description:
-          "The RPC methods it holds for: `package.Service/Method`, `package.Service/*`, or `package.**` for all of a package and the packages in it.",
+          "The RPC methods it applies to: `package.Service/Method`, `package.Service/*`, or `package.**` for all of a package and the packages in it.",
       }),
     ),
     room: Type.Optional(
       text("nonempty", {
         description:
-          "The realtime rooms it holds for, by name; `*` stands for any text. Not together with the other keys.",
+          "The realtime rooms it applies to, by name; `*` stands for any text. Not together with the other keys.",
       }),
     ),
   },
-  "What the policy holds for; of several keys all must match.",
+  "What the policy applies to; of several keys all must match.",
 );
 
 const RequireSchema = mapping(
@@ -73,13 +73,13 @@ const RequireSchema = mapping(
       }),
     ),
   },
-  "What must hold, all of it.",
+  "The conditions; all of them must hold.",
 );
 
 const PolicySchema = mapping(
   {
     name: Type.Optional(
-      text("nonempty", { description: "What the log and the metrics call it. Without it, its index." }),
+      text("nonempty", { description: "Its name in the log and the metrics. Left out: its index." }),
     ),
     match: MatchSchema,
     require: Type.Optional(RequireSchema),
@@ -92,8 +92,7 @@ const PolicySchema = mapping(
 export const PoliciesSchema = Type.Array(PolicySchema, {
   default: [],
   maxItems: 1000,
-  description:
-    "Who may do what, on top of authentication. Where several policies match, all of them must hold.",
+  description: "Policies on authenticated callers. Where several match, all of them must hold.",
 });
 
 export type PoliciesConfig = Loaded<typeof PoliciesSchema>;

@@ -22,7 +22,7 @@ export const cacheSize = Type.Integer({
   minimum: 2,
   maximum: 10_000_000,
   default: 10_000,
-  description: "How many credentials are remembered at most.",
+  description: "Maximum number of remembered credentials.",
 });
 
 export const claimsToMetadata = Type.Record(

@@ -24,17 +24,19 @@ import { TokenProvider, type Verified } from "./token-provider.js";
 
 const IntrospectionSchema = mapping(
   {
-    type: choice(["introspection"], { description: "Tokens that their issuer is asked about (RFC 7662)." }),
+    type: choice(["introspection"], {
+      description: "Opaque tokens, checked by token introspection at their issuer (RFC 7662).",
+    }),
     url: Type.Optional(
       text("webUrl", {
-        description: "URL of the introspection endpoint. Left out, the metadata of `issuer` tell it.",
+        description: "URL of the introspection endpoint. Left out: the URL in the metadata of `issuer`.",
       }),
     ),
     issuer: Type.Optional(
       text("webUrl", { description: "URL of the issuer; what `iss` must be where the response has one." }),
     ),
-    client_id: text("nonempty", { description: "By which the gateway authenticates to the issuer." }),
-    client_secret: text("secret", { description: "By which the gateway authenticates to the issuer." }),
+    client_id: text("nonempty", { description: "Client credentials of the gateway at the issuer." }),
+    client_secret: text("secret", { description: "Client credentials of the gateway at the issuer." }),
     audience: Type.Optional(
       oneOrMore(text("nonempty", { description: "An audience." }), {
         description: "What `aud` must be, or must have one of.",
@@ -47,11 +49,11 @@ const IntrospectionSchema = mapping(
     subject: Type.Optional(
       text("nonempty", {
         description:
-          "The member that says who calls. Left out: sub, username or client_id, the first that is there.",
+          "The member with the subject. Left out: sub, username or client_id, the first that is there.",
       }),
     ),
     scopes: text("nonempty", {
-      description: "The member with the scopes: a text with spaces between them, or a list.",
+      description: "The member with the scopes: a string separated by spaces, or a list.",
       default: "scope",
     }),
     ...placement,

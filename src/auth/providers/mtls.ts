@@ -15,7 +15,7 @@ const MtlsSchema = mapping(
     }),
     subject_from: choice(["subject", "cn", "dns", "uri", "email", "fingerprint"], {
       description:
-        "What of the certificate says who calls: its subject, the common name in it, an alternative name, or its SHA-256.",
+        "The part of the certificate that is the subject: its subject, the common name in it, an alternative name, or its SHA-256.",
       default: "subject",
     }),
     allow: Type.Optional(

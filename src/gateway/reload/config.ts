@@ -7,15 +7,15 @@ export const ReloadSchema = section(
     watch: Type.Boolean({
       default: false,
       description:
-        "Load the configuration again when a file changes that it is made of: itself, descriptors, certificates, keys, secrets.",
+        "Reload when one of the files of the configuration changes: YAML files, descriptors, certificates, keys, secrets.",
     }),
     breaking: choice(["allow", "warn", "refuse"], {
       default: "warn",
       description:
-        "What becomes of a reload that takes routes away from clients: `refuse` keeps the previous configuration.",
+        "What happens to a reload that removes routes: `warn` logs them, `refuse` keeps the previous configuration.",
     }),
   },
-  "How a running gateway takes a new configuration.",
+  "How a running gateway reloads its configuration.",
 );
 
 export type ReloadConfig = Loaded<typeof ReloadSchema>;

@@ -101,7 +101,7 @@ const brokerTypes = { memory, nats, redis } as const;
 
 /** `realtime.broker` */
 export const brokerSchema = Type.Union([memory.schema, nats.schema, redis.schema], {
-  description: "What connects the rooms of several gateways: one of the types memory, nats and redis.",
+  description: "Connects the rooms of several gateways: one of the types memory, nats and redis.",
 });
 export type BrokerConfig = Loaded<typeof brokerSchema>;
 

@@ -16,7 +16,7 @@ export const TracingSchema = mapping(
     }),
     parents: choice(["follow", "sample"], {
       description:
-        "Whether the traceparent of a caller says if its trace is recorded, or `sample` decides on it as on others.",
+        "Whether the caller's traceparent decides if a trace is recorded (`follow`), or `sample` does as for other traces.",
       default: "follow",
     }),
     max_parents: Type.Integer({
@@ -24,10 +24,10 @@ export const TracingSchema = mapping(
       maximum: 1_000_000,
       default: 100,
       description:
-        "How many traces a process records in a second because callers say so; others pass as they are.",
+        "How many traces of callers a process records in a second; the traceparent of others is passed on unchanged.",
     }),
     service: text("nonempty", {
-      description: "How the gateway calls itself in traces, `service.name`.",
+      description: "`service.name` of the gateway in traces.",
       default: "protogate",
     }),
     headers: Type.Optional(

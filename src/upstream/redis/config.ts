@@ -15,7 +15,7 @@ export const redisServersKeys = {
   sentinel: Type.Optional(
     mapping(
       {
-        master: text("nonempty", { description: "By which name the sentinels know the master." }),
+        master: text("nonempty", { description: "The name of the master at the sentinels." }),
         username: Type.Optional(text("nonempty", { description: "The user of the sentinels." })),
         password: Type.Optional(text("secret", { description: "The password of the sentinels." })),
       },

@@ -21,7 +21,7 @@ export interface RedisServers {
 }
 
 export interface SentinelOptions {
-  /** By which name the sentinels know the master. */
+  /** The name of the master at the sentinels. */
   readonly master: string;
   readonly username?: string | undefined;
   readonly password?: string | undefined;

@@ -22,7 +22,7 @@ export const TrpcSchema = mapping(
       default: [],
     }),
   },
-  "What requests to tRPC servers say beside the message.",
+  "Settings of tRPC: the names in request headers, and one-way methods.",
 );
 
 export type TrpcConfig = Loaded<typeof TrpcSchema>;

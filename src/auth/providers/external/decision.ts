@@ -17,7 +17,7 @@ export const decisionFields = {
     default: ["authorization"],
   }),
   subject: text("header", {
-    description: "The header of its response that says who calls.",
+    description: "The header of its response with the subject.",
     default: "x-user-id",
   }),
   scopes: Type.Optional(

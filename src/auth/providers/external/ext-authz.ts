@@ -21,7 +21,7 @@ const ExtAuthzSchema = mapping(
     context: Type.Record(Type.String({ minLength: 1 }), text("any", { description: "Its value." }), {
       default: {},
       propertyNames: { description: "a name that the service knows" },
-      description: "What the service is told beside the request: `context_extensions`.",
+      description: "`context_extensions` of the request to the service.",
     }),
     ...decisionFields,
   },

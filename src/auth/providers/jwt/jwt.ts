@@ -42,7 +42,7 @@ const JwtSchema = mapping(
     jwks: Type.Optional(
       text("pathOrUrl", {
         description:
-          "The issuer's keys: URL of its JWK set, or a file. Without it, `public_key` and `secret`, the metadata of `issuer` tell the URL.",
+          "The issuer's keys: URL of its JWK set, or a file. Without it, `public_key` and `secret`, the URL is that in the metadata of `issuer`.",
       }),
     ),
     public_key: Type.Optional(
@@ -66,7 +66,7 @@ const JwtSchema = mapping(
     issuer: Type.Optional(
       oneOrMore(text("nonempty", { description: "An issuer." }), {
         description:
-          "What `iss` must be. Where no key is given, its URL, below which /.well-known/openid-configuration tells the rest.",
+          "What `iss` must be. Without keys, the URL below which /.well-known/openid-configuration has the URL of the keys.",
       }),
     ),
     audience: Type.Optional(
@@ -80,12 +80,12 @@ const JwtSchema = mapping(
     ),
     max_age: Type.Optional(duration({ description: "How old a token may be by its `iat`." }, 1000)),
     required_claims: listOf(text("nonempty", { description: "A claim." }), {
-      description: "Claims that a token must have. Without `exp` among them, tokens may be valid for ever.",
+      description: "Claims that a token must have. Without `exp` in the list, tokens may never expire.",
       default: ["exp"],
     }),
-    subject: text("nonempty", { description: "The claim that says who calls.", default: "sub" }),
+    subject: text("nonempty", { description: "The claim with the subject.", default: "sub" }),
     scopes: text("nonempty", {
-      description: "The claim with the scopes: a text with spaces between them, or a list.",
+      description: "The claim with the scopes: a string separated by spaces, or a list.",
       default: "scope",
     }),
     ...placement,
@@ -97,7 +97,7 @@ const JwtSchema = mapping(
     ),
     cache: duration(
       {
-        description: "How long a verified token is taken as such, within its lifetime; 0s: not at all.",
+        description: "How long a verified token is remembered, within its lifetime; 0s: not at all.",
         default: "5m",
       },
       0,

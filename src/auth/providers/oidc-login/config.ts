@@ -18,16 +18,16 @@ export const OidcLoginSchema = mapping(
       description: "Logins of browsers at an OpenID Connect issuer, and sessions in an encrypted cookie.",
     }),
     issuer: text("webUrl", {
-      description: "URL of the issuer, as it calls itself; its metadata tell the rest.",
+      description: "URL of the issuer as in its tokens; the other URLs are in its metadata.",
     }),
     client_id: text("nonempty", { description: "By which the issuer knows the gateway." }),
     client_secret: Type.Optional(
       text("secret", {
-        description: "By which the gateway authenticates to the issuer. Left out: it is a public client.",
+        description: "Client credentials of the gateway at the issuer. Left out: it is a public client.",
       }),
     ),
     client_auth: choice(["client_secret_basic", "client_secret_post"], {
-      description: "How the secret is sent.",
+      description: "How the client secret is sent.",
       default: "client_secret_basic",
     }),
     public_url: text("webUrl", {
@@ -113,7 +113,7 @@ export const OidcLoginSchema = mapping(
       { description: "How far the clocks of issuer and gateway may be apart.", default: "5s" },
       0,
     ),
-    subject: text("nonempty", { description: "The claim that says who calls.", default: "sub" }),
+    subject: text("nonempty", { description: "The claim with the subject.", default: "sub" }),
     scopes: text("nonempty", {
       description: "The claim with the scopes; `scope` has those that the issuer has granted.",
       default: "scope",

@@ -19,7 +19,7 @@ export const RpcSchema = mapping(
     token_field: text("field", { description: "String field of its request that takes the credential." }),
     subject_field: Type.Optional(
       text("field", {
-        description: "Field of its response that says who calls. Left out: sub, subject or user_id.",
+        description: "Field of its response with the subject. Left out: sub, subject or user_id.",
       }),
     ),
     scopes_field: Type.Optional(
