@@ -23,7 +23,7 @@ export interface OperationResponse {
 }
 
 /** Serves routes that this process does not know. */
-export interface Elsewhere {
+export interface OtherOperations {
   /** As `Operations.handle`. */
   handle(request: OperationRequest): Promise<OperationResponse | undefined>;
   /** The paths of all of them. */

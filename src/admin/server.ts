@@ -13,7 +13,7 @@ import { NodeCertificates, type RenewableTls, type ServerTls, type ShownTls } fr
 import { withoutSchemas } from "../net/without-schemas.js";
 import { type Failure, GatewayError, gatewayFailure } from "../status/failure.js";
 import { type MetricsFormat, metricsContentType, metricsFormat } from "../telemetry/exposition.js";
-import { type Elsewhere, Operations } from "./operations.js";
+import { Operations, type OtherOperations } from "./operations.js";
 
 /** Whether the gateway should get traffic, and the reasons. */
 export interface Readiness {
@@ -47,7 +47,7 @@ export interface AdminOptions {
   /** Further routes: the same list until one of them changes. */
   readonly routes?: () => readonly AdminRoute[];
   /** Serves requests for other routes. */
-  readonly elsewhere?: Elsewhere;
+  readonly elsewhere?: OtherOperations;
 }
 
 export interface AdminServer extends RenewableTls {

@@ -29,7 +29,7 @@ export type SessionRefreshCounters = Readonly<Record<Exclude<LoginResult, "inval
 
 /** Metrics of authentication. One for the process; labels are names from the configuration and closed sets. */
 export class AuthMetrics {
-  readonly #asked: CounterSeries;
+  readonly #results: CounterSeries;
   readonly #refreshes: CounterSeries;
   readonly #logins: CounterSeries;
   readonly #sessionRefreshes: CounterSeries;
@@ -37,7 +37,7 @@ export class AuthMetrics {
   readonly #fetched = new Map<string, () => number | undefined>();
 
   constructor(registry: Registry) {
-    this.#asked = new CounterSeries(
+    this.#results = new CounterSeries(
       registry,
       "protogate_auth_total",
       "Requests that a provider was asked about, by result.",
@@ -79,7 +79,7 @@ export class AuthMetrics {
   }
 
   provider(name: string): ProviderCounters {
-    const child = (result: AuthResult): CounterChild => this.#asked.child(name, result);
+    const child = (result: AuthResult): CounterChild => this.#results.child(name, result);
     return {
       accepted: child("accepted"),
       missing: child("missing"),

@@ -13,7 +13,7 @@ export interface Authenticators {
   /** By the name of the configuration. @throws Error where there is none */
   provider(name: string): Provider;
   /** Whether metadata of this name carries the identity to backends; clients must not send it themselves then. */
-  tells(name: string): boolean;
+  isIdentityMetadata(name: string): boolean;
   /** Stops refreshes and watchers. Requests under way still use the cached data. */
   close(): void;
 }
@@ -50,8 +50,8 @@ export function createAuthenticators(config: AuthSections, dependencies: AuthDep
       let chain = chains.get(key);
       if (chain === undefined) {
         // Loading has checked that they exist.
-        const asked = names.map(name => providers.get(name) as Provider);
-        chain = providerChain(asked, event => dependencies.log(event));
+        const chained = names.map(name => providers.get(name) as Provider);
+        chain = providerChain(chained, event => dependencies.log(event));
         chains.set(key, chain);
       }
       return chain;
@@ -61,7 +61,8 @@ export function createAuthenticators(config: AuthSections, dependencies: AuthDep
       if (provider === undefined) throw new Error(`there is no provider "${name}"`);
       return provider;
     },
-    tells: name => claimed.has(name) || others.some(({ metadataNames }) => metadataNames?.has(name)),
+    isIdentityMetadata: name =>
+      claimed.has(name) || others.some(({ metadataNames }) => metadataNames?.has(name)),
     close,
   };
 }

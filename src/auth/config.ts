@@ -7,7 +7,7 @@ import { Type } from "../config/type-builder.js";
 import { isReservedMetadata } from "../net/reserved-headers.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
 import { checkPolicies, PoliciesSchema } from "./policy/config.js";
-import type { ProviderSurroundings } from "./provider.js";
+import type { ProviderCheckContext } from "./provider.js";
 import type { ProviderConfig } from "./providers/providers.js";
 import { providerNames, providerSchemas, providerType } from "./providers/providers.js";
 
@@ -66,7 +66,7 @@ type ProviderDraft = DraftOf<ProviderConfig>;
 
 export function checkAuth(
   auth: DraftOf<AuthConfig> | undefined,
-  surroundings: ProviderSurroundings,
+  context: ProviderCheckContext,
   findings: Findings,
 ): void {
   checkProviderNames(["auth", "default"], auth?.default, auth?.providers, findings);
@@ -75,9 +75,8 @@ export function checkAuth(
     const path = ["auth", "providers", name];
     if ("scheme" in provider && !("header" in provider) && ("cookie" in provider || "query" in provider))
       findings.error([...path, "scheme"], "a scheme belongs to a header; add the header");
-    if (provider.type !== undefined)
-      providerType(provider.type).check?.(path, provider, surroundings, findings);
-    checkMetadataNames([...path, "claims_to_metadata"], provider, surroundings.passedHeaders, findings);
+    if (provider.type !== undefined) providerType(provider.type).check?.(path, provider, context, findings);
+    checkMetadataNames([...path, "claims_to_metadata"], provider, context.passedHeaders, findings);
   }
   checkPolicies(auth?.policies, findings);
 }

@@ -15,7 +15,7 @@ export function providerChain(
   providers: readonly Provider[],
   log: (event: AuthEvent) => void,
 ): Authenticator {
-  const ask = (
+  const identify = (
     caller: Caller,
     from: number,
     refusals: Refusals | undefined,
@@ -28,7 +28,7 @@ export function providerChain(
         if (found instanceof Promise) {
           return found.then(
             identity => accepted(provider, identity),
-            error => ask(caller, index + 1, noted(seen, provider, error, caller, log)),
+            error => identify(caller, index + 1, noted(seen, provider, error, caller, log)),
           );
         }
         if (found !== undefined) return accepted(provider, found);
@@ -40,7 +40,7 @@ export function providerChain(
     throw failureOf(providers, seen, caller);
   };
   const challenges = () => [...new Set(providers.map(challengeOf))];
-  return Object.assign((caller: Caller) => ask(caller, 0, undefined), { challenges });
+  return Object.assign((caller: Caller) => identify(caller, 0, undefined), { challenges });
 }
 
 function accepted({ counters }: Provider, identity: Identity): Identity {

@@ -145,7 +145,7 @@ export interface AuthDependencies {
 }
 
 /** The context that checks of providers read beside the provider itself. */
-export interface ProviderSurroundings {
+export interface ProviderCheckContext {
   readonly upstreams: DraftOf<UpstreamsConfig> | undefined;
   /** Names of request headers that some service passes to its backend, with the paths that configure it. */
   readonly passedHeaders: ReadonlyMap<string, string>;
@@ -195,7 +195,7 @@ export interface ProviderType<C extends { readonly type: string }> {
   /** The routes that it serves beside those that it guards. */
   routes?(config: C): readonly ProviderRoute[];
   /** Finds errors in the configuration alone; `at` is the path of the provider. */
-  check?(at: Path, config: DraftOf<C>, surroundings: ProviderSurroundings, findings: Findings): void;
+  check?(at: Path, config: DraftOf<C>, context: ProviderCheckContext, findings: Findings): void;
   /** Finds errors in the files that it reads and the methods that it calls. Does not use the network. */
   inspect?(config: C, inspection: ProviderInspection): void;
   /** @throws Error where a file or a method cannot be used; `inspect` reports the position */

@@ -113,8 +113,8 @@ export class RequestOrigins {
       trustedScheme(request.header("x-forwarded-proto"), hops) ?? (request.encrypted ? "https" : "http");
     // Without x-forwarded-proto TLS may still end in front, so that a page loaded by TLS counts as of the own origin.
     if (page.protocol !== "https:" && page.protocol !== `${scheme}:`) return false;
-    const asked = `${page.protocol}//${host}`;
-    return URL.canParse(asked) && new URL(asked).host === page.host;
+    const requestedOrigin = `${page.protocol}//${host}`;
+    return URL.canParse(requestedOrigin) && new URL(requestedOrigin).host === page.host;
   }
 }
 

@@ -93,7 +93,7 @@ export async function collectRules(
         if (pace.spent(methodUnits)) await pace.nextTurn();
       }
     }
-    if (collected.length === before && !speaksOtherwise(entry, config)) {
+    if (collected.length === before && !hasOtherProtocols(entry, config)) {
       const what = types.length === 1 ? types[0]?.fullName : `${entry.service} (${types.length} services)`;
       diagnostics.push({
         severity: "warning",
@@ -107,7 +107,7 @@ export async function collectRules(
 }
 
 /** Whether an entry, or a method of it, names protocols that need no routes. */
-function speaksOtherwise(
+function hasOtherProtocols(
   { protocols, methods }: ServiceConfig,
   { service_defaults }: BindingSections,
 ): boolean {

@@ -35,7 +35,7 @@ export interface JsonPosition {
   readonly column: number;
 }
 
-const nowhere: JsonPosition = { line: 0, column: 0 };
+const noPosition: JsonPosition = { line: 0, column: 0 };
 
 /** Most characters of foreign text that an error repeats. */
 const maxExcerptChars = 64;
@@ -59,7 +59,7 @@ export class TranscodeError extends Error {
     field: string,
     message: string,
     readonly suggestion: string | undefined = undefined,
-    readonly position: JsonPosition = nowhere,
+    readonly position: JsonPosition = noPosition,
   ) {
     super(message);
     this.#field = field;

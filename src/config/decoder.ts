@@ -22,7 +22,7 @@ interface Read {
 }
 
 /** The position of a value: `path` for people, `at` with `*` for indexes and for names that the user chooses. */
-interface Place {
+interface Location {
   readonly path: Path;
   readonly at: string;
 }
@@ -41,7 +41,11 @@ export class Decoder {
     readonly mistakes = new KnownMistakes([], new Map()),
   ) {}
 
-  decode(schema: SchemaNode, node: Node | null | undefined, place: Place = { path: [], at: "" }): unknown {
+  decode(
+    schema: SchemaNode,
+    node: Node | null | undefined,
+    location: Location = { path: [], at: "" },
+  ): unknown {
     if (++this.#visited > nodeLimit) {
       if (this.#visited === nodeLimit + 1) this.findings.error([], "aliases make the file too large");
       return undefined;
@@ -49,45 +53,45 @@ export class Decoder {
     const target = node ? this.findings.source.resolve(node) : undefined;
     if (node && target === undefined) {
       const position = this.findings.source.positionOf(node);
-      return this.#fail(place, "the alias has no anchor before it", { position });
+      return this.#fail(location, "the alias has no anchor before it", { position });
     }
     if (isMap(target) || isSeq(target)) {
       const found = isMap(target) ? "a mapping" : "a list";
-      if (this.mistakes.isUnavailable(place.at, written(target)))
-        return this.#unavailable(schema, place, found);
+      if (this.mistakes.isUnavailable(location.at, written(target)))
+        return this.#unavailable(schema, location, found);
       const list = isSeq(target) ? schema.anyOf?.find(variant => variant.type === "array") : undefined;
-      if (list !== undefined && isSeq(target)) return this.#list(list, target, place);
-      if (schema.anyOf !== undefined) return this.#union(schema.anyOf, schema, target, place);
-      if (isMap(target) && schema.type === "object") return this.#mapping(schema, target, place);
-      if (isSeq(target) && schema.type === "array") return this.#list(schema, target, place);
-      return this.#mismatch(schema, place, found);
+      if (list !== undefined && isSeq(target)) return this.#list(list, target, location);
+      if (schema.anyOf !== undefined) return this.#union(schema.anyOf, schema, target, location);
+      if (isMap(target) && schema.type === "object") return this.#mapping(schema, target, location);
+      if (isSeq(target) && schema.type === "array") return this.#list(schema, target, location);
+      return this.#mismatch(schema, location, found);
     }
-    return this.#scalar(schema, target as Scalar | undefined, place);
+    return this.#scalar(schema, target as Scalar | undefined, location);
   }
 
-  #mapping(schema: SchemaNode, map: YAMLMap, place: Place): unknown {
+  #mapping(schema: SchemaNode, map: YAMLMap, location: Location): unknown {
     const loaded = emptyFor(schema);
     const lines = new Map<string, number>();
     const merges = map.items.some(isMerge);
     for (const pair of map.items) {
       if (isMerge(pair)) {
-        this.#refuseMerge(pair, place);
+        this.#refuseMerge(pair, location);
         continue;
       }
       const position = this.findings.source.positionOf(pair.key);
       const key = keyText(pair);
       if (key === undefined) {
-        this.findings.error(place.path, "a key is a list or a mapping; expected a name", { position });
+        this.findings.error(location.path, "a key is a list or a mapping; expected a name", { position });
         continue;
       }
-      const path = [...place.path, key];
+      const path = [...location.path, key];
       const first = lines.get(key);
       if (first !== undefined) {
         this.findings.error(path, `duplicate key "${key}"; it stands on line ${first} already`, { position });
         continue;
       }
       lines.set(key, position.line);
-      const child = this.#child(schema, place, key, position);
+      const child = this.#child(schema, location, key, position);
       if (child === undefined) continue;
       loaded[key] = this.decode(child.schema, pair.value as Node | null, { path, at: child.at });
     }
@@ -95,7 +99,7 @@ export class Decoder {
       // The merged mapping may have it.
       if (merges || lines.has(key)) continue;
       const expected = expectation(schema.properties?.[key] ?? {});
-      this.findings.error(place.path, `missing key "${key}"; expected ${expected}`);
+      this.findings.error(location.path, `missing key "${key}"; expected ${expected}`);
     }
     for (const [key, property] of Object.entries(schema.properties ?? {})) {
       if (!lines.has(key) && property.default !== undefined) loaded[key] = defaultOf(property);
@@ -104,12 +108,12 @@ export class Decoder {
   }
 
   /** Once a file: a file with one merge usually has many, and all of them change together. */
-  #refuseMerge({ key }: Pair, place: Place): void {
+  #refuseMerge({ key }: Pair, location: Location): void {
     if (this.#mergeReported) return;
     this.#mergeReported = true;
     const position = this.findings.source.positionOf(key);
     this.findings.error(
-      [...place.path, "<<"],
+      [...location.path, "<<"],
       '"<<" merges in YAML 1.1 only; give the keys here, or one alias for the whole value',
       { position },
     );
@@ -118,24 +122,24 @@ export class Decoder {
   /** The schema under a key; undefined, and an error, where the mapping has no such key. */
   #child(
     schema: SchemaNode,
-    place: Place,
+    location: Location,
     key: string,
     position: FilePosition,
   ): { readonly schema: SchemaNode; readonly at: string } | undefined {
-    const path = [...place.path, key];
+    const path = [...location.path, key];
     const { properties, patternProperties } = schema;
     if (properties !== undefined && Object.hasOwn(properties, key)) {
-      return { schema: properties[key] ?? {}, at: place.at === "" ? key : `${place.at}.${key}` };
+      return { schema: properties[key] ?? {}, at: location.at === "" ? key : `${location.at}.${key}` };
     }
     for (const [pattern, value] of Object.entries(patternProperties ?? {})) {
-      if (new RegExp(pattern).test(key)) return { schema: value, at: `${place.at}.*` };
+      if (new RegExp(pattern).test(key)) return { schema: value, at: `${location.at}.*` };
     }
     if (properties === undefined) {
       const expected = schema.propertyNames?.description ?? "a name";
       this.findings.error(path, `"${key}" cannot be a name here; expected ${expected}`, { position });
       return undefined;
     }
-    const refused = this.mistakes.refusedKey(place.at, key);
+    const refused = this.mistakes.refusedKey(location.at, key);
     if (refused !== undefined) {
       this.findings.error(path, refused, { position });
       return undefined;
@@ -146,20 +150,20 @@ export class Decoder {
     return undefined;
   }
 
-  #list(schema: SchemaNode, list: YAMLSeq, place: Place): unknown {
+  #list(schema: SchemaNode, list: YAMLSeq, location: Location): unknown {
     const { items = {}, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema;
     const count = list.items.length;
     if (count < minItems || count > maxItems) {
       const bound = count < minItems ? `at least ${minItems}` : `at most ${maxItems}`;
       return this.#fail(
-        place,
+        location,
         `expected ${bound} ${bound.endsWith(" 1") ? "item" : "items"}, found ${count}`,
       );
     }
     const seen = new Set<unknown>();
     return list.items.map((item, index) => {
-      const path = [...place.path, index];
-      const value = this.decode(items, item as Node | null, { path, at: `${place.at}.*` });
+      const path = [...location.path, index];
+      const value = this.decode(items, item as Node | null, { path, at: `${location.at}.*` });
       if (schema.uniqueItems && value !== undefined && seen.has(value)) {
         this.findings.error(path, `${this.findings.show(path, value as Plain)} is listed twice`);
       }
@@ -173,68 +177,68 @@ export class Decoder {
     variants: readonly SchemaNode[],
     schema: SchemaNode,
     node: YAMLMap | YAMLSeq,
-    place: Place,
+    location: Location,
   ): unknown {
     const shapes = variants.filter(variant => variant.type === "object");
     if (!isMap(node) || shapes.length === 0) {
-      return this.#mismatch(schema, place, isMap(node) ? "a mapping" : "a list");
+      return this.#mismatch(schema, location, isMap(node) ? "a mapping" : "a list");
     }
-    if (shapes.length === 1) return this.#mapping(shapes[0] ?? {}, node, place);
+    if (shapes.length === 1) return this.#mapping(shapes[0] ?? {}, node, location);
     if (shapes.every(each => each.properties?.type?.enum !== undefined)) {
-      return this.#typed(shapes, node, place);
+      return this.#typed(shapes, node, location);
     }
     const merge = node.items.find(isMerge);
-    if (merge !== undefined) return void this.#refuseMerge(merge, place);
+    if (merge !== undefined) return void this.#refuseMerge(merge, location);
     const keys = node.items.flatMap(pair => keyText(pair) ?? []);
     const [shape, ...others] = shapes.filter(each => requiredKeys(each).some(key => keys.includes(key)));
-    if (shape !== undefined && others.length === 0) return this.#mapping(shape, node, place);
+    if (shape !== undefined && others.length === 0) return this.#mapping(shape, node, location);
     const known = shapes.flatMap(requiredKeys);
     if (shape !== undefined) {
       const found = known.filter(key => keys.includes(key)).join(" and ");
-      return this.#fail(place, `expected only one of the keys ${oneOf(known)}, found ${found}`);
+      return this.#fail(location, `expected only one of the keys ${oneOf(known)}, found ${found}`);
     }
     const suggestion = keys.map(key => nearest(key, known)).find(name => name !== undefined);
-    return this.#fail(place, `expected one of the keys ${oneOf(known)}`, { suggestion });
+    return this.#fail(location, `expected one of the keys ${oneOf(known)}`, { suggestion });
   }
 
   /** Shapes that the value of `type` distinguishes. */
-  #typed(shapes: readonly SchemaNode[], map: YAMLMap, place: Place): unknown {
+  #typed(shapes: readonly SchemaNode[], map: YAMLMap, location: Location): unknown {
     const words = shapes.flatMap(each => each.properties?.type?.enum ?? []).map(String);
     const pair = map.items.find(each => keyText(each) === "type");
     const merge = map.items.find(isMerge);
-    if (pair === undefined && merge !== undefined) return void this.#refuseMerge(merge, place);
-    if (pair === undefined) return this.#fail(place, `missing key "type"; expected ${oneOf(words)}`);
-    const at = { path: [...place.path, "type"], at: `${place.at}.type` };
+    if (pair === undefined && merge !== undefined) return void this.#refuseMerge(merge, location);
+    if (pair === undefined) return this.#fail(location, `missing key "type"; expected ${oneOf(words)}`);
+    const at = { path: [...location.path, "type"], at: `${location.at}.type` };
     const node = pair.value ? this.findings.source.resolve(pair.value as Node) : undefined;
     if (isMap(node) || isSeq(node)) return this.#mismatch({ enum: words }, at, "no word");
     const read = this.#read(node as Scalar | undefined, at.path);
     if (read === undefined) return undefined;
     const shape = shapes.find(each => each.properties?.type?.enum?.includes(String(read.value)));
-    if (shape !== undefined) return this.#mapping(shape, map, place);
+    if (shape !== undefined) return this.#mapping(shape, map, location);
     const shown = this.findings.show(at.path, read.value);
     return this.#mismatch({ enum: words }, at, shown, nearest(String(read.value), words));
   }
 
-  #scalar(schema: SchemaNode, node: Scalar | undefined, place: Place): unknown {
-    const read = this.#read(node, place.path);
+  #scalar(schema: SchemaNode, node: Scalar | undefined, location: Location): unknown {
+    const read = this.#read(node, location.path);
     if (read === undefined) return undefined;
     const secret = schema.format === undefined ? undefined : Formats[schema.format].secret;
-    if (secret !== undefined) this.findings.keepSecret(place.path, undefined, secret);
-    const shown = this.findings.show(place.path, read.value);
+    if (secret !== undefined) this.findings.keepSecret(location.path, undefined, secret);
+    const shown = this.findings.show(location.path, read.value);
     const value = read.substituted ? converted(read.value, schema) : read.value;
-    if (this.mistakes.isUnavailable(place.at, { kind: "scalar", value }))
-      return this.#unavailable(schema, place, shown);
+    if (this.mistakes.isUnavailable(location.at, { kind: "scalar", value }))
+      return this.#unavailable(schema, location, shown);
     if (schema.enum !== undefined) {
       if (schema.enum.includes(value as string | number)) return value;
       const suggestion = typeof value === "string" ? nearest(value, schema.enum.map(String)) : undefined;
-      return this.#mismatch(schema, place, shown, suggestion);
+      return this.#mismatch(schema, location, shown, suggestion);
     }
     const formatted = (by: SchemaNode, format: FormatName): unknown =>
-      this.#formatted(by, format, value, shown, place, node);
+      this.#formatted(by, format, value, shown, location, node);
     if (schema.format !== undefined) return formatted(schema, schema.format);
     const variant = schema.anyOf?.find(each => takes(each, value));
     if (variant?.format !== undefined) return formatted(variant, variant.format);
-    return variant !== undefined || takes(schema, value) ? value : this.#mismatch(schema, place, shown);
+    return variant !== undefined || takes(schema, value) ? value : this.#mismatch(schema, location, shown);
   }
 
   #formatted(
@@ -242,17 +246,17 @@ export class Decoder {
     name: FormatName,
     value: Plain,
     shown: string,
-    place: Place,
+    location: Location,
     node: Scalar | undefined,
   ): unknown {
     const plainNumber = typeof value === "number" && schema.type?.includes("integer");
     const text = plainNumber ? String(value) : value;
     const loaded = typeof text === "string" ? Formats[name].read(text) : undefined;
     if (loaded === undefined) {
-      return this.#mismatch(schema, place, shown, this.#respelled(schema, name, value, place));
+      return this.#mismatch(schema, location, shown, this.#respell(schema, name, value, location));
     }
     if (typeof loaded === "number" && !within(loaded, schema)) {
-      return this.#fail(place, `expected ${boundsExpectation(schema)}, found ${shown}`);
+      return this.#fail(location, `expected ${boundsExpectation(schema)}, found ${shown}`);
     }
     const isPath = Formats[name].isPath?.(String(loaded)) ?? false;
     if (!isPath) return loaded;
@@ -262,7 +266,7 @@ export class Decoder {
   }
 
   /** A text near the value that would be accepted; undefined where none is, or where it would reveal a secret. */
-  #respelled(schema: SchemaNode, name: FormatName, value: Plain, { path }: Place): string | undefined {
+  #respell(schema: SchemaNode, name: FormatName, value: Plain, { path }: Location): string | undefined {
     if (typeof value !== "string" || this.findings.isSecret(path)) return undefined;
     const suggestion = Formats[name].suggest?.(value);
     const loaded = suggestion === undefined ? undefined : Formats[name].read(suggestion);
@@ -283,17 +287,17 @@ export class Decoder {
     return problems.length === 0 ? { value: text, substituted: true } : undefined;
   }
 
-  #unavailable(schema: SchemaNode, place: Place, found: string): undefined {
+  #unavailable(schema: SchemaNode, location: Location, found: string): undefined {
     const available = schema.type === "integer" ? String(schema.default) : expectation(schema);
-    return this.#fail(place, `${found} is not available in this version; expected ${available}`);
+    return this.#fail(location, `${found} is not available in this version; expected ${available}`);
   }
 
-  #mismatch(schema: SchemaNode, place: Place, found: string, suggestion?: string): undefined {
-    return this.#fail(place, `expected ${expectation(schema)}, found ${found}`, { suggestion });
+  #mismatch(schema: SchemaNode, location: Location, found: string, suggestion?: string): undefined {
+    return this.#fail(location, `expected ${expectation(schema)}, found ${found}`, { suggestion });
   }
 
-  #fail(place: Place, message: string, more: Parameters<Findings["error"]>[2] = {}): undefined {
-    this.findings.error(place.path, message, more);
+  #fail(location: Location, message: string, more: Parameters<Findings["error"]>[2] = {}): undefined {
+    this.findings.error(location.path, message, more);
     return undefined;
   }
 }

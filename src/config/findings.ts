@@ -1,7 +1,7 @@
 import type { Diagnostic, FilePosition } from "./diagnostic.js";
 import { formatPath, type Path } from "./diagnostic.js";
 import { redactUrl } from "./redaction.js";
-import type { Places } from "./source.js";
+import type { Positions } from "./source.js";
 
 const limit = 1000;
 
@@ -13,7 +13,7 @@ export class Findings {
   readonly #kept = new Set<string>();
   #left = 0;
 
-  constructor(readonly source: Places) {}
+  constructor(readonly source: Positions) {}
 
   /** Adds an error at the node that `path` leads to, or at `position`. */
   error(

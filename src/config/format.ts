@@ -66,13 +66,13 @@ const formats = {
     expected: "a duration such as 250ms, 5s, 10m or 1h",
     pattern: "^[0-9]{1,12}(ms|s|m|h)$",
     read: text => measure(text, milliseconds),
-    suggest: respelledDuration,
+    suggest: suggestedDuration,
   },
   size: {
     expected: "a size such as 64KiB, 4MiB or a number of bytes",
     pattern: "^[0-9]{1,12}(KiB|MiB|GiB)?$",
     read: text => measure(text, bytes),
-    suggest: respelledSize,
+    suggest: suggestedSize,
   },
   address: {
     expected: "an address such as 0.0.0.0:8080, [::1]:8080 or :8080",
@@ -194,28 +194,28 @@ const durationUnits: ReadonlyMap<string, string> = new Map([
   ...unit("h", "h", "hr", "hrs", "hour", "hours"),
 ]);
 
-function unit(ours: string, ...theirs: string[]): [string, string][] {
-  return theirs.map(each => [each, ours]);
+function unit(canonical: string, ...spellings: string[]): [string, string][] {
+  return spellings.map(each => [each, canonical]);
 }
 
 /** The size that `1MB`, `1 mib` or `512 bytes` stands for most likely: `1MiB`. Undefined where none is obvious. */
-function respelledSize(text: string): string | undefined {
+function suggestedSize(text: string): string | undefined {
   const { amount, unit } = parts(text) ?? {};
-  const ours = sizeUnits.get(unit ?? "");
-  return amount === undefined || ours === undefined || !Number.isSafeInteger(amount)
+  const canonical = sizeUnits.get(unit ?? "");
+  return amount === undefined || canonical === undefined || !Number.isSafeInteger(amount)
     ? undefined
-    : `${amount}${ours}`;
+    : `${amount}${canonical}`;
 }
 
 /** The duration that `5 s`, `5sec`, `1d` or `1.5s` stands for: `1500ms`. Undefined where none is obvious. */
-function respelledDuration(text: string): string | undefined {
+function suggestedDuration(text: string): string | undefined {
   const { amount, unit } = parts(text) ?? {};
   if (amount === undefined || unit === undefined) return undefined;
   if (Number.isSafeInteger(amount) && /^(d|days?)$/.test(unit)) return `${amount * 24}h`;
-  const ours = durationUnits.get(unit);
-  if (ours === undefined) return undefined;
-  if (Number.isSafeInteger(amount)) return `${amount}${ours}`;
-  return ours === "s" && Number.isSafeInteger(amount * 1000) ? `${amount * 1000}ms` : undefined;
+  const canonical = durationUnits.get(unit);
+  if (canonical === undefined) return undefined;
+  if (Number.isSafeInteger(amount)) return `${amount}${canonical}`;
+  return canonical === "s" && Number.isSafeInteger(amount * 1000) ? `${amount * 1000}ms` : undefined;
 }
 
 function parts(text: string): { readonly amount: number; readonly unit: string } | undefined {

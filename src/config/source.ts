@@ -28,7 +28,7 @@ const oneDocument = "the file holds more than one YAML document; expected one";
 type Content = { readonly text: string; readonly hasLines?: boolean } | { readonly problem: string };
 
 /** Gives the positions of nodes of YAML, and the targets of aliases. */
-export interface Places {
+export interface Positions {
   readonly root: Node | undefined;
   /** The target of an alias, or the node itself; undefined where the alias has no anchor before it. */
   resolve(node: Node): Node | undefined;
@@ -47,7 +47,7 @@ export interface Places {
 }
 
 /** A YAML file, parsed but not yet decoded, with the position of each of its nodes. */
-export class Source implements Places {
+export class Source implements Positions {
   readonly #lines = new LineCounter();
   readonly #anchored = new Map<Node, Node>();
   readonly #document: Document | undefined;
@@ -152,8 +152,8 @@ export class Source implements Places {
       const unquoted = text.slice(pos[0] - 1, pos[0] + 1) === "${";
       const several = code === "MULTIPLE_DOCS";
       const advice = code === "TAB_AS_INDENT" ? "; indent with spaces" : "";
-      const said = unquoted ? needsQuotes : several ? oneDocument : `not YAML: ${message}${advice}`;
-      byLine.set(position.line, { severity: "error", message: said, position });
+      const problem = unquoted ? needsQuotes : several ? oneDocument : `not YAML: ${message}${advice}`;
+      byLine.set(position.line, { severity: "error", message: problem, position });
     }
     return [...byLine.values()];
   }
@@ -172,20 +172,20 @@ export class Source implements Places {
 }
 
 /** `locate` of any source of positions. */
-export function locateIn(places: Places, path: Path): FilePosition {
-  let node = places.root;
-  let position = places.positionOf(node);
+export function locateIn(positions: Positions, path: Path): FilePosition {
+  let node = positions.root;
+  let position = positions.positionOf(node);
   for (const step of path) {
-    const parent: Node | undefined = node === undefined ? undefined : places.resolve(node);
+    const parent: Node | undefined = node === undefined ? undefined : positions.resolve(node);
     if (isMap(parent)) {
       const pair = parent.items.find(item => keyText(item) === String(step));
       if (pair === undefined) break;
       node = (pair.value ?? undefined) as Node | undefined;
       const inline = isScalar(node) && node.value !== null;
-      position = places.positionOf(inline || isAlias(node) ? node : pair.key);
+      position = positions.positionOf(inline || isAlias(node) ? node : pair.key);
     } else if (isSeq(parent) && typeof step === "number" && parent.items[step] !== undefined) {
       node = parent.items[step] as Node;
-      position = places.positionOf(node);
+      position = positions.positionOf(node);
     } else break;
   }
   return position;

@@ -1,9 +1,9 @@
 import { isAlias, type Node } from "yaml";
 import { type FilePosition, formatPath, type Path } from "./diagnostic.js";
-import { locateIn, type Places, type Source } from "./source.js";
+import { locateIn, type Positions, type Source } from "./source.js";
 
 /** The YAML of a configuration, put together from its files, that knows where each of its nodes came from. */
-export class Tree implements Places {
+export class Tree implements Positions {
   /** Of nodes that do not belong to the first source. */
   readonly #owners = new WeakMap<object, Source>();
   readonly #sources: Source[] = [];

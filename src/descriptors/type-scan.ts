@@ -3,7 +3,7 @@ import { LazyEnum, LazyMessage, type TypeDecoders } from "./lazy-proto.js";
 import { featuresField } from "./link/features.js";
 
 /** Thrown for bytes in a form that compilers do not write: they need a full decoding. */
-const unusual = new Error("unusual");
+const unsupported = new Error("unsupported");
 
 /** Looks through the types of one file without decoding them. */
 export class TypeScan {
@@ -20,15 +20,15 @@ export class TypeScan {
 
   /** @returns undefined where only decoding can decide what the bytes mean, or what is wrong with them */
   message(start: number, end: number): LazyMessage | undefined {
-    return usual(() => this.#message(start, end, 0));
+    return decodable(() => this.#message(start, end, 0));
   }
 
   enum(start: number, end: number): LazyEnum | undefined {
-    return usual(() => this.#enum(start, end));
+    return decodable(() => this.#enum(start, end));
   }
 
   #message(start: number, end: number, depth: number): LazyMessage {
-    if (depth > maxDepth) throw unusual;
+    if (depth > maxDepth) throw unsupported;
     let nested = noMessages;
     let enums = noEnums;
     const references: string[] = [];
@@ -44,7 +44,7 @@ export class TypeScan {
       const stop = this.#length(end);
       switch (tag) {
         case NAME:
-          if (name !== "") throw unusual;
+          if (name !== "") throw unsupported;
           name = this.#text(stop);
           break;
         case MESSAGE_FIELD:
@@ -62,7 +62,7 @@ export class TypeScan {
           this.#named(stop, ONEOF_OPTIONS, featuresField.oneof);
           break;
         case MESSAGE_OPTIONS:
-          if (options !== undefined) throw unusual;
+          if (options !== undefined) throw unsupported;
           options = this.#bytes.subarray(this.#at, stop);
           this.#options(stop, featuresField.message);
           break;
@@ -71,7 +71,7 @@ export class TypeScan {
         case MESSAGE_RESERVED_NAME:
           break;
         default:
-          throw unusual;
+          throw unsupported;
       }
       this.#at = stop;
     }
@@ -118,13 +118,13 @@ export class TypeScan {
           this.#at = this.#length(end);
           break;
         default:
-          throw unusual;
+          throw unsupported;
       }
     }
     const named = type === TYPE_GROUP || type === TYPE_MESSAGE || type === TYPE_ENUM;
-    if (named !== (typeName !== "") || type < 1 || type > maxType) throw unusual;
+    if (named !== (typeName !== "") || type < 1 || type > maxType) throw unsupported;
     if (named) {
-      if (!typeName.startsWith(".")) throw unusual;
+      if (!typeName.startsWith(".")) throw unsupported;
       references.push(type === TYPE_ENUM ? `=${typeName.slice(1)}` : typeName.slice(1));
     }
     return inOneof && !optional;
@@ -137,7 +137,7 @@ export class TypeScan {
       const stop = this.#length(end);
       switch (tag) {
         case NAME:
-          if (name !== "") throw unusual;
+          if (name !== "") throw unsupported;
           name = this.#text(stop);
           break;
         case ENUM_VALUE:
@@ -150,7 +150,7 @@ export class TypeScan {
         case ENUM_RESERVED_NAME:
           break;
         default:
-          throw unusual;
+          throw unsupported;
       }
       this.#at = stop;
     }
@@ -161,7 +161,7 @@ export class TypeScan {
   #next(end: number, visibility: number): number {
     while (this.#at < end) {
       const tag = this.#varint(end);
-      if (tag === 0) throw unusual;
+      if (tag === 0) throw unsupported;
       if (tag !== visibility) return tag;
       this.#varint(end);
     }
@@ -178,7 +178,7 @@ export class TypeScan {
       }
       const stop = this.#length(end);
       if (tag === options) this.#options(stop, features);
-      else if (tag !== NAME) throw unusual;
+      else if (tag !== NAME) throw unsupported;
       this.#at = stop;
     }
   }
@@ -187,7 +187,7 @@ export class TypeScan {
   #options(end: number, features: number): void {
     while (this.#at < end) {
       const tag = this.#varint(end);
-      if (tag < 8) throw unusual;
+      if (tag < 8) throw unsupported;
       this.options.add(tag >>> 3);
       switch (tag & 7) {
         case 0:
@@ -206,41 +206,41 @@ export class TypeScan {
           this.#at += 4;
           break;
         default:
-          throw unusual;
+          throw unsupported;
       }
     }
-    if (this.#at !== end) throw unusual;
+    if (this.#at !== end) throw unsupported;
   }
 
   /** The end of the value that begins here. */
   #length(end: number): number {
     const length = this.#varint(end);
     const stop = this.#at + length;
-    if (stop > end) throw unusual;
+    if (stop > end) throw unsupported;
     return stop;
   }
 
-  /** A varint below 2^32. Greater ones are unusual here. */
+  /** A varint below 2^32. Greater ones are not supported here. */
   #varint(end: number): number {
     const bytes = this.#bytes;
     let value = 0;
     for (let shift = 0; shift < 28; shift += 7) {
-      if (this.#at >= end) throw unusual;
+      if (this.#at >= end) throw unsupported;
       const byte = bytes[this.#at++] as number;
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
     const last = this.#at < end ? (bytes[this.#at++] as number) : maxLast + 1;
-    if (last > maxLast) throw unusual;
+    if (last > maxLast) throw unsupported;
     return value + last * 2 ** 28;
   }
 
   #skipVarint(end: number): void {
     for (let count = 0; count < 10; count++) {
-      if (this.#at >= end) throw unusual;
+      if (this.#at >= end) throw unsupported;
       if ((this.#bytes[this.#at++] as number) < 0x80) return;
     }
-    throw unusual;
+    throw unsupported;
   }
 
   /** A name up to there. */
@@ -248,16 +248,16 @@ export class TypeScan {
     const start = this.#at;
     this.#at = end;
     const text = asBuffer(this.#bytes).toString("latin1", start, end);
-    if (!nameSyntax.test(text)) throw unusual;
+    if (!nameSyntax.test(text)) throw unsupported;
     return text;
   }
 }
 
-function usual<T>(scan: () => T): T | undefined {
+function decodable<T>(scan: () => T): T | undefined {
   try {
     return scan();
   } catch (error) {
-    if (error === unusual) return undefined;
+    if (error === unsupported) return undefined;
     throw error;
   }
 }

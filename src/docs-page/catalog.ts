@@ -18,14 +18,14 @@ export interface CatalogSource {
   /** The paths of methods, on which other protocols than REST call them. */
   readonly methodPaths: readonly Route[];
   readonly limits: RateLimitsConfig;
-  readonly rooms: RoomsPlace | undefined;
+  readonly rooms: RealtimeAccess | undefined;
   /** Where the page and the OpenAPI document are. */
   readonly path: string;
   readonly openapi: string;
 }
 
 /** Where sockets of rooms are opened. */
-export interface RoomsPlace {
+export interface RealtimeAccess {
   readonly path: string;
   /** False where sockets are for calls alone. */
   readonly rooms: boolean;
@@ -75,7 +75,7 @@ export interface Catalog {
   }[];
   /** The value of each limit, by name. */
   readonly limits: Readonly<Record<string, string>>;
-  readonly rooms: RoomsPlace | undefined;
+  readonly rooms: RealtimeAccess | undefined;
   readonly services: readonly ListedService[];
 }
 
@@ -191,7 +191,7 @@ function guardOf(
 /** Parts of the gateway that are no operations of the API. */
 const hidden: ReadonlySet<string> = new Set(["docs", "openapi", "demo"]);
 
-function ownOperations(api: ApiSource, rooms: RoomsPlace | undefined): ListedOperation[] {
+function ownOperations(api: ApiSource, rooms: RealtimeAccess | undefined): ListedOperation[] {
   return api.builtIn.flatMap(route => {
     const { method, template } = route;
     const base = { method, template: template.text, rest: true, protocols: [], ...guardOf(route, api) };

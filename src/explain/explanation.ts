@@ -90,7 +90,9 @@ export async function explainRequest(source: ExplainSource, request: WrittenRequ
   const query = mark < 0 ? "" : target.slice(mark + 1);
   const found = lookUpRoute(source.router, method, path);
   const others =
-    found.kind === "malformed" ? [] : losers(await source.router.explainInTurns(method, path, createPace()));
+    found.kind === "malformed"
+      ? []
+      : otherRoutes(await source.router.explainInTurns(method, path, createPace()));
   const base = { method, path, outcome: found.kind, others };
   switch (found.kind) {
     case "found":
@@ -291,7 +293,7 @@ function fieldText(fields: readonly Field[]): string {
 }
 
 /** Other routes that match, and similar ones: at least half of their segments fit. */
-function losers(candidates: readonly Candidate<Route | BuiltInRoute>[]): Explanation["others"] {
+function otherRoutes(candidates: readonly Candidate<Route | BuiltInRoute>[]): Explanation["others"] {
   return candidates
     .filter(({ outcome, matched, template }) =>
       outcome === "path" ? matched * 2 >= template.segments.length : outcome !== "found",

@@ -66,7 +66,7 @@ export function guardOf(
     })),
     policies: (authorizers.get(route)?.policies ?? []).map(name => ({
       name,
-      demands: demandsOf(auth, name),
+      demands: requirementsOf(auth, name),
     })),
     limits: limitsOf(route).map(name => ({ name, allows: allowanceOf(limits[name]) })),
   };
@@ -102,7 +102,7 @@ function isPresent(scheme: SecurityScheme, header: HeaderOf, query: string): boo
 }
 
 /** @param name of a policy, or its index as text */
-function demandsOf({ policies }: AuthConfig, name: string): readonly string[] {
+function requirementsOf({ policies }: AuthConfig, name: string): readonly string[] {
   const policy = policies.find((each, index) => (each.name ?? String(index)) === name);
   if (policy === undefined) return [];
   if (policy.deny === true) return ["refuses everybody"];

@@ -103,7 +103,7 @@ export class Backends {
     for (const stop of this.#stops) stop();
     await this.users.unused();
     await Promise.all([...this.channels.values()].map(channel => channel.close()));
-    await this.#forwarders?.quiet();
+    await this.#forwarders?.whenIdle();
     await this.#forwarders?.close();
   }
 

@@ -172,7 +172,7 @@ class BoundRpc implements RpcBinding {
     this.forms = forms;
     this.details = details.get(route.upstream);
     this.validate = validate && runtime.validation.counted(validate, rpc.service.fullName, rpc.name);
-    this.ownHeader = guards.authenticators.tells;
+    this.ownHeader = guards.authenticators.isIdentityMetadata;
     this.canonical = canonical;
     this.#allMetrics = runtime.metrics;
   }
@@ -228,7 +228,7 @@ function bindPassThrough(
     upstream: passThrough.upstream,
     websocket: passThrough.websocket,
     check: passThrough.check,
-    ownHeader: name => guards.authenticators.tells(name),
+    ownHeader: name => guards.authenticators.isIdentityMetadata(name),
     // There are some where there are such routes.
     forwarder: (backends.forwarders as Forwarders).of(passThrough.prefix),
   };

@@ -6,7 +6,7 @@ import { routerOf } from "../bindings/route-table.js";
 import type { VirtualHost } from "../bindings/virtual-hosts.js";
 import { redact } from "../config/redaction.js";
 import type { Model } from "../descriptors/model.js";
-import type { RoomsPlace } from "../docs-page/catalog.js";
+import type { RealtimeAccess } from "../docs-page/catalog.js";
 import { type PageSource, pageEndpoints } from "../docs-page/docs-page.js";
 import type { ExplainSource } from "../explain/explanation.js";
 import { createPace } from "../net/pace.js";
@@ -101,7 +101,7 @@ export function pageSource(shown: Shown, api: ApiSource, listener: "http" | "rea
       api,
       methodPaths,
       limits: shown.loaded.config.rate_limits,
-      rooms: api.builtIn.some(isSocketPath) ? roomsPlace(shown) : undefined,
+      rooms: api.builtIn.some(isSocketPath) ? roomsOf(shown) : undefined,
     },
     explain: () => explainSource(shown, [...api.routes, ...api.builtIn, ...methodPaths]),
   };
@@ -130,7 +130,7 @@ export async function explainSource(
   };
 }
 
-function roomsPlace({ loaded: { config }, bridge }: Shown): RoomsPlace | undefined {
+function roomsOf({ loaded: { config }, bridge }: Shown): RealtimeAccess | undefined {
   const { realtime } = config;
   if (realtime === undefined) return undefined;
   const auth = socketAuth(config, realtime);

@@ -57,7 +57,7 @@ export class ErrorDetails implements DetailRenderer {
   readonly #options: ErrorDetailsOptions;
   readonly #model: ExtendedModel;
   /** By type name. Names that were requested without result have undefined. */
-  readonly #asked = new Map<string, Fetch | undefined>();
+  readonly #requested = new Map<string, Fetch | undefined>();
   #last: Promise<void> = Promise.resolve();
   #pausedUntil = 0;
   #files = 0;
@@ -112,33 +112,34 @@ export class ErrorDetails implements DetailRenderer {
   #fetches(): Fetch[] {
     const now = performance.now();
     const missing = [...this.#model.missing];
-    const room = maxNames - this.#asked.size;
-    const wanted = now < this.#pausedUntil ? [] : missing.filter(name => this.#askable(name)).slice(0, room);
+    const room = maxNames - this.#requested.size;
+    const wanted =
+      now < this.#pausedUntil ? [] : missing.filter(name => this.#isRequestable(name)).slice(0, room);
     if (wanted.length > 0) {
       this.#last = this.#last.then(() => this.#fetch(wanted));
       const fetch = { done: this.#last, until: now + maxWait };
-      for (const name of wanted) this.#asked.set(name, fetch);
+      for (const name of wanted) this.#requested.set(name, fetch);
     }
-    const fetches = missing.map(name => this.#asked.get(name));
+    const fetches = missing.map(name => this.#requested.get(name));
     return [...new Set(fetches)].filter(fetch => fetch !== undefined && fetch.until > now) as Fetch[];
   }
 
-  #askable(name: string): boolean {
-    return name.length <= maxNameLength && !this.#asked.has(name) && typeName.test(name);
+  #isRequestable(name: string): boolean {
+    return name.length <= maxNameLength && !this.#requested.has(name) && typeName.test(name);
   }
 
   /** Never rejects. */
   async #fetch(names: readonly string[]): Promise<void> {
     // Fetches that waited behind one that has failed meanwhile are given up with it.
-    const later = performance.now() < this.#pausedUntil || !(await this.#learn(names));
+    const later = performance.now() < this.#pausedUntil || !(await this.#addTypes(names));
     for (const name of names) {
-      if (later) this.#asked.delete(name);
-      else this.#asked.set(name, undefined);
+      if (later) this.#requested.delete(name);
+      else this.#requested.set(name, undefined);
     }
   }
 
   /** @returns false where another attempt may succeed */
-  async #learn(names: readonly string[]): Promise<boolean> {
+  async #addTypes(names: readonly string[]): Promise<boolean> {
     const { upstream, channel, signal } = this.#options;
     const limits = { files: maxFiles - this.#files, bytes: maxBytes - this.#bytes };
     try {

@@ -228,8 +228,11 @@ function fixedOf({
   proxy_protocol = false,
 }: HttpListenerConfig): Readonly<Record<(typeof fixedKeys)[number], unknown>> {
   const [first] = certificatesOf(tls);
-  const asks = first && { asks: first.client_ca !== undefined, requires: first.client_auth === "require" };
-  return { address, engine, http2: http2 !== false, tls: asks, proxy_protocol };
+  const certificates = first && {
+    requested: first.client_ca !== undefined,
+    required: first.client_auth === "require",
+  };
+  return { address, engine, http2: http2 !== false, tls: certificates, proxy_protocol };
 }
 
 function byName<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {

@@ -3,7 +3,7 @@ import type { SessionRefreshes } from "../auth/provider.js";
 import { sessionRefreshes } from "../auth/providers/oidc-login/refreshes.js";
 import type { LocalHandler } from "../bindings/built-in-route.js";
 import type { Borrower } from "../limits/lending/borrower.js";
-import { borrowFrom } from "../limits/lending/desk.js";
+import { borrowFrom } from "../limits/lending/token-lender.js";
 import { LimitsMetrics } from "../limits/limits-metrics.js";
 import { deliveredEvents, type Once } from "../livekit/idempotency-cache.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";

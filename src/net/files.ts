@@ -120,7 +120,7 @@ export interface FolderEntry {
 
 type Kind = "file" | "folder" | "link" | "other";
 
-interface Facts {
+interface StatResult {
   readonly size: number;
   readonly mtimeMs: number;
   readonly ino: number;
@@ -134,11 +134,11 @@ interface NamedKind {
 
 /** The functions below are those of `node:fs`. */
 export function statSync(path: string): FileStats {
-  return statsOf(kept("stat", path, () => factsOf(fs.statSync(path))));
+  return statsOf(kept("stat", path, () => statResult(fs.statSync(path))));
 }
 
 export async function stat(path: string): Promise<FileStats> {
-  return statsOf(await keptAsync("stat", path, async () => factsOf(await asynchronous.stat(path))));
+  return statsOf(await keptAsync("stat", path, async () => statResult(await asynchronous.stat(path))));
 }
 
 export function readFileSync(path: string): Buffer {
@@ -241,7 +241,7 @@ function bytesOf(value: Uint8Array): Buffer {
   return replayed === undefined ? (value as Buffer) : Buffer.from(value);
 }
 
-function factsOf(stats: fs.Stats): Facts {
+function statResult(stats: fs.Stats): StatResult {
   return { size: stats.size, mtimeMs: stats.mtimeMs, ino: stats.ino, kind: kindOf(stats) };
 }
 
@@ -251,7 +251,7 @@ function kindOf(of: Pick<fs.Stats, "isFile" | "isDirectory" | "isSymbolicLink">)
   return of.isSymbolicLink() ? "link" : "other";
 }
 
-function statsOf({ kind, ...facts }: Facts): FileStats {
+function statsOf({ kind, ...facts }: StatResult): FileStats {
   return { ...facts, ...looksLike(kind) };
 }
 

@@ -22,16 +22,16 @@ export class PeerAddresses {
   counted(connection: PeerConnection, change: number): void {
     this.#open += change;
     if (change < 0) return;
-    const address = this.#ask(connection);
+    const address = this.#read(connection);
     if (this.#open === 1) this.#common = address;
     else if (address !== this.#common) this.#common = undefined;
   }
 
   addressOf(connection: PeerConnection): string {
-    return this.#common ?? this.#ask(connection);
+    return this.#common ?? this.#read(connection);
   }
 
-  #ask(connection: PeerConnection): string {
+  #read(connection: PeerConnection): string {
     const bytes = new Uint8Array(connection.getRemoteAddress());
     if (bytes.length === 16) return ipv6(bytes);
     // A connection that is already gone has no peer.

@@ -146,9 +146,9 @@ export function documentEndpoints(docs: DocsConfig, documents: Documents): reado
     dialect: statusDialect,
     bodyLimit: 0,
     handle: async request => {
-      const asked = askedFor(request.query);
-      if (asked === allServices) return listServices(docs.openapi, documents.services());
-      return respond(request, await documents.get(asked, formatOf(request)));
+      const requested = requestedService(request.query);
+      if (requested === allServices) return listServices(docs.openapi, documents.services());
+      return respond(request, await documents.get(requested, formatOf(request)));
     },
   });
   const yaml = yamlPath(docs.openapi);
@@ -189,18 +189,19 @@ function acceptedFormat(request: LocalRequest): DocumentFormat {
 }
 
 /** The requested document by the query: a service, a package, or the list of services. @throws GatewayError */
-function askedFor(query: string): string | typeof allServices | undefined {
-  let asked: string | typeof allServices | undefined;
+function requestedService(query: string): string | typeof allServices | undefined {
+  let requested: string | typeof allServices | undefined;
   const read = (name: string, value: string): void => {
     if (name !== "service" && name !== "index")
       throw gatewayError("UNKNOWN_PARAMETER", `expected "service" or "index", found "${name.slice(0, 64)}"`);
-    if (asked !== undefined) throw gatewayError("REPEATED_PARAMETER", "send one of service and index, once");
-    asked = name === "index" ? allServices : value;
+    if (requested !== undefined)
+      throw gatewayError("REPEATED_PARAMETER", "send one of service and index, once");
+    requested = name === "index" ? allServices : value;
   };
   try {
     eachParameter(query, read);
   } catch (error) {
     throw error instanceof TranscodeError ? new GatewayError(requestFailure(error)) : error;
   }
-  return asked;
+  return requested;
 }

@@ -35,7 +35,7 @@ export function rpcOperation(
 ): Operation {
   const { rpc, policy, upstream } = route;
   const comment = describeComment(rpc.comment);
-  const { parameters: query, rivals, beside } = queryParameters(route, schemas);
+  const { parameters: query, alternatives, beside } = queryParameters(route, schemas);
   const parameters = [...pathParameters(route, path, names, schemas), ...query, ...headers(route)];
   const description = [
     comment,
@@ -53,7 +53,7 @@ export function rpcOperation(
     ...(description.length === 0 ? {} : { description: description.join("\n\n") }),
     ...(rpc.deprecated || rpc.service.deprecated ? { deprecated: true } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(rivals.length === 0 ? {} : { "x-protogate-oneofs": rivals }),
+    ...(alternatives.length === 0 ? {} : { "x-protogate-oneofs": alternatives }),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: responses.all(succeeded, policy.dialect, possible, limited),
     security: security.requirements(authOf(route, source.checks.auth)),
@@ -112,7 +112,7 @@ export function localOperation(
 /** Headers that the route reads: those that its dialect demands, and those that go to the backend. */
 function headers({ method, policy }: Route): Parameter[] {
   const accept = policy.dialect.accept?.header;
-  const demanded: Parameter[] =
+  const required: Parameter[] =
     accept === undefined
       ? []
       : [
@@ -124,7 +124,7 @@ function headers({ method, policy }: Route): Parameter[] {
             schema: accept.schema,
           },
         ];
-  return demanded;
+  return required;
 }
 
 /** Everything that a request of a route can be refused for by the gateway, in the order of the table of reasons. */

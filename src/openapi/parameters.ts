@@ -76,7 +76,7 @@ function notEmpty(schema: JsonSchema): JsonSchema {
 export interface QueryParameters {
   readonly parameters: readonly Parameter[];
   /** The names of those of which at most one may be given, each list a oneof. */
-  readonly rivals: readonly (readonly string[])[];
+  readonly alternatives: readonly (readonly string[])[];
   /** Other accepted parameters of the query, for people; empty where there are none. */
   readonly beside: readonly string[];
 }
@@ -89,7 +89,7 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
   const parameters: Parameter[] = [];
   const beside: string[] = [];
   const members = new Map<string, string[]>();
-  if (body.kind === "all") return { parameters, rivals: [], beside };
+  if (body.kind === "all") return { parameters, alternatives: [], beside };
   const bound = (path: readonly Field[]): boolean =>
     variables.some(
       each => each.length === path.length && each.every((field, index) => field === path[index]),
@@ -126,17 +126,17 @@ export function queryParameters(route: Route, schemas: Schemas): QueryParameters
     }
   };
   visit(rpc.input, [], [rpc.input]);
-  const rivals = [...members.values()].filter(names => names.length > 1);
+  const alternatives = [...members.values()].filter(names => names.length > 1);
   if (parameters.length >= maxParameters) beside.push(`further fields of ${rpc.input.fullName}`);
-  return { parameters, rivals, beside };
+  return { parameters, alternatives, beside };
 }
 
 function parameter(name: string, field: Field, schema: JsonSchema): Parameter {
   const comment = describeComment(field.comment);
   const others = field.oneof?.fields.filter(each => each !== field) ?? [];
-  const rivals =
+  const exclusion =
     others.length === 0 ? "" : `Not together with ${others.map(each => `\`${each.jsonName}\``).join(", ")}.`;
-  const description = [comment, rivals].filter(text => text !== "").join("\n\n");
+  const description = [comment, exclusion].filter(text => text !== "").join("\n\n");
   return {
     name,
     in: "query",

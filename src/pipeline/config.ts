@@ -152,11 +152,11 @@ const written: ReadonlySet<string> = new Set(["set-cookie", "vary", "www-authent
 function* passedOn(services: ResponseHeaderSections["services"]): Generator<[path: Path, name: string]> {
   for (const [index, service] of (services ?? []).entries()) {
     const at = ["services", index];
-    const places: [Path, NonNullable<typeof service>["metadata"]][] = [[at, service?.metadata]];
+    const sections: [Path, NonNullable<typeof service>["metadata"]][] = [[at, service?.metadata]];
     for (const [name, method] of Object.entries(service?.methods ?? {}))
-      places.push([[...at, "methods", name], method?.metadata]);
-    for (const [place, metadata] of places)
+      sections.push([[...at, "methods", name], method?.metadata]);
+    for (const [section, metadata] of sections)
       for (const [position, name] of (metadata?.response ?? []).entries())
-        if (name !== undefined) yield [[...place, "metadata", "response", position], name];
+        if (name !== undefined) yield [[...section, "metadata", "response", position], name];
   }
 }

@@ -10,7 +10,7 @@ import type { HttpResponse } from "./context.js";
 export function routesAt(routes: BoundRoutes, header: HeaderReader): BoundRoutes | undefined {
   let found: BoundRoutes | undefined = routes;
   if (routes.hosts !== undefined) {
-    const host = askedHost(routes, header) ?? "";
+    const host = requestedHost(routes, header) ?? "";
     found = isHostHeader(host) ? routes.hosts.find(host) : undefined;
   }
   return found?.redirectPort === undefined ? found : undefined;
@@ -18,7 +18,7 @@ export function routesAt(routes: BoundRoutes, header: HeaderReader): BoundRoutes
 
 /** @throws GatewayError MISDIRECTED_REQUEST where that host is not served */
 export function requireRoutesAt(routes: BoundRoutes, request: InboundRequest): BoundRoutes {
-  const host = askedHost(routes, name => request.header(name));
+  const host = requestedHost(routes, name => request.header(name));
   const found = routes.hosts?.find(host);
   if (found !== undefined) return found;
   const message =
@@ -34,7 +34,7 @@ export function requireRoutesAt(routes: BoundRoutes, request: InboundRequest): B
  * @throws GatewayError INVALID_HEADER where the request has no host
  */
 export function redirect(request: InboundRequest, routes: BoundRoutes, port: number): HttpResponse {
-  const host = askedHost(routes, name => request.header(name)) ?? "";
+  const host = requestedHost(routes, name => request.header(name)) ?? "";
   const name = hostName(host);
   if (name === "") throw gatewayError("INVALID_HEADER", "expected a Host header; only HTTPS is served");
   const { path, query } = request;
@@ -48,7 +48,7 @@ export function redirect(request: InboundRequest, routes: BoundRoutes, port: num
 const visible = /^[\x21-\x7e]*$/;
 
 /** The requested host, by trusted proxies where they name it. */
-function askedHost({ origins }: BoundRoutes, header: HeaderReader): string | undefined {
+function requestedHost({ origins }: BoundRoutes, header: HeaderReader): string | undefined {
   const { trustedHops } = origins;
   const forwarded = trustedHops === 0 ? undefined : trustedHost(header("x-forwarded-host"), trustedHops);
   return forwarded ?? header("host");

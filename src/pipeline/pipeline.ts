@@ -9,7 +9,7 @@ import type {
 } from "../bindings/binding.js";
 import type { GuardResult } from "../bindings/guard.js";
 import type { Protocol, ProtocolCall } from "../protocols/protocol.js";
-import { protocolOn, spokenProtocol } from "../protocols/protocols.js";
+import { protocolOf, protocolOn } from "../protocols/protocols.js";
 import { CompressedResponse } from "../server/compressed-response.js";
 import { type HeaderReader, targetLimit } from "../server/engine.js";
 import { expandedRequest } from "../server/expanded-request.js";
@@ -117,7 +117,7 @@ export class Pipeline {
     try {
       result = this.#match(context);
     } catch (error) {
-      if (context.binding === undefined) context.protocol = spokenProtocol(request);
+      if (context.binding === undefined) context.protocol = protocolOf(request);
       result = errorResponse(context, error);
     }
     this.#whenReady(context, result);
@@ -247,12 +247,12 @@ export class Pipeline {
     return this.#begin(context, binding, message, call);
   }
 
-  /** @param spoken undefined for REST */
+  /** @param protocolCall undefined for REST */
   #begin(
     context: RequestContext,
     binding: RpcBinding,
     message: Uint8Array,
-    spoken: ProtocolCall | undefined,
+    protocolCall: ProtocolCall | undefined,
   ): undefined {
     const { request } = context;
     const { route } = binding;
@@ -262,9 +262,9 @@ export class Pipeline {
       request: message,
       metadata: callMetadata(context, binding),
       timeout:
-        spoken === undefined
+        protocolCall === undefined
           ? clientTimeout(request, route.policy.timeout)
-          : Math.min(spoken.timeoutMs ?? route.policy.timeout, route.policy.timeout),
+          : Math.min(protocolCall.timeoutMs ?? route.policy.timeout, route.policy.timeout),
       retryable: route.retryable,
       cancellation: request.cancellation,
       trace: callTrace(context, binding),
@@ -274,11 +274,11 @@ export class Pipeline {
       let response: HttpResponse | Promise<HttpResponse>;
       try {
         response =
-          spoken === undefined
+          protocolCall === undefined
             ? context.span === undefined
               ? decodeResult(context, binding, result)
               : traced(context.span.child("transcode response"), () => decodeResult(context, binding, result))
-            : protocolResult(context, binding, spoken, result);
+            : protocolResult(context, binding, protocolCall, result);
       } catch (error) {
         response = errorResponse(context, error);
       }

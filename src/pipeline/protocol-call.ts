@@ -1,7 +1,7 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure, TranscodeError } from "../codec/error.js";
 import type { MessageReader, ProtocolCall, ProtocolResponse } from "../protocols/protocol.js";
-import { spokenProtocol, unreadableType } from "../protocols/protocols.js";
+import { protocolOf, unreadableType } from "../protocols/protocols.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import { callFailure } from "../upstream/call/call-failure.js";
@@ -86,7 +86,7 @@ export function protocolResult(
 export function unreadable(context: RequestContext, binding: RpcBinding): HttpResponse {
   const { request } = context;
   const { failure } = unreadableType(binding, request);
-  context.protocol = spokenProtocol(request);
+  context.protocol = protocolOf(request);
   return context.protocol === undefined
     ? textResponse(failure)
     : protocolFailure(context, context.protocol, failure);

@@ -2,7 +2,7 @@ import type { RpcBinding } from "../bindings/binding.js";
 import type { ProtocolName } from "../bindings/service-config.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { type GatewayError, gatewayError } from "../status/failure.js";
-import { connect, speaksConnectAlone } from "./connect/connect.js";
+import { connect, isConnectWithoutRest } from "./connect/connect.js";
 import { grpc } from "./grpc/grpc.js";
 import { grpcWeb } from "./grpc-web/grpc-web.js";
 import type { Protocol } from "./protocol.js";
@@ -10,7 +10,7 @@ import type { Protocol } from "./protocol.js";
 const protocols: readonly Protocol[] = [grpc, grpcWeb, connect];
 
 /** The protocol that a request certainly uses, on any path; undefined for REST and for unknown ones. */
-export function spokenProtocol(request: InboundRequest): Protocol | undefined {
+export function protocolOf(request: InboundRequest): Protocol | undefined {
   for (const protocol of protocols) if (protocol.accepts(request)) return protocol;
   return undefined;
 }
@@ -18,8 +18,8 @@ export function spokenProtocol(request: InboundRequest): Protocol | undefined {
 /** The protocol in which a request calls a binding; undefined for REST. */
 export function protocolOn({ route }: RpcBinding, request: InboundRequest): Protocol | undefined {
   const { protocols: enabled, rest } = route;
-  const spoken = spokenProtocol(request) ?? (!rest && speaksConnectAlone(request) ? connect : undefined);
-  return spoken !== undefined && enabled.includes(spoken.name) ? spoken : undefined;
+  const protocol = protocolOf(request) ?? (!rest && isConnectWithoutRest(request) ? connect : undefined);
+  return protocol !== undefined && enabled.includes(protocol.name) ? protocol : undefined;
 }
 
 const mediaTypes: Readonly<Record<ProtocolName, readonly string[]>> = {

@@ -53,9 +53,9 @@ function* nearestRoutes<T>(
   for (const route of routes) {
     const candidate = explainRoute(route, method, texts, winner);
     // Of equals the earlier one stays before.
-    let place = best.length;
-    while (place > 0 && byNearness(candidate, best[place - 1] as Candidate<T>) < 0) place -= 1;
-    if (place < maxCandidates) best.splice(place, 0, candidate);
+    let index = best.length;
+    while (index > 0 && byNearness(candidate, best[index - 1] as Candidate<T>) < 0) index -= 1;
+    if (index < maxCandidates) best.splice(index, 0, candidate);
     if (best.length > maxCandidates) best.pop();
     yield compareUnits;
   }
@@ -116,7 +116,7 @@ function compareSegments({ segments }: Template, texts: readonly string[]): Comp
   const wildcard = segments.findIndex(segment => segment.kind === "multi");
   const head = wildcard < 0 ? segments.length : wildcard;
   for (let index = 0; index < head; index += 1) {
-    const reason = misfit(segments, index, texts, index);
+    const reason = mismatch(segments, index, texts, index);
     if (reason !== undefined) return { outcome: "path", reason, matched: index };
   }
   if (wildcard < 0) {
@@ -130,7 +130,7 @@ function compareSegments({ segments }: Template, texts: readonly string[]): Comp
     return { outcome: "path", reason, matched: head };
   }
   for (let index = wildcard + 1; index < segments.length; index += 1) {
-    const reason = misfit(segments, index, texts, texts.length - segments.length + index);
+    const reason = mismatch(segments, index, texts, texts.length - segments.length + index);
     if (reason !== undefined) return { outcome: "path", reason, matched: head };
   }
   return fits(segments.length);
@@ -141,7 +141,7 @@ function fits(matched: number): Comparison {
 }
 
 /** Why the text at `at` does not fit the segment at `index`; undefined where it does. */
-function misfit(
+function mismatch(
   segments: Template["segments"],
   index: number,
   texts: readonly string[],

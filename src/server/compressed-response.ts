@@ -118,9 +118,9 @@ export class CompressedResponse implements ResponseWriter {
     if (!compression.takesRoute(this.#routed.binding?.template, this.#request.path)) return unchanged;
     // A client that refuses uncompressed bodies gets a short response compressed, too.
     if (size !== undefined && size < compression.minSize && choice.identity) return unchanged;
-    const asked = noTransform.test(this.#request.header("cache-control") ?? "");
+    const mustNotTransform = noTransform.test(this.#request.header("cache-control") ?? "");
     const fields: HeaderList = varies ? headers : [...headers, ["vary", "Accept-Encoding"]];
-    return { coding: asked ? undefined : choice.coding, fields };
+    return { coding: mustNotTransform ? undefined : choice.coding, fields };
   }
 }
 

@@ -86,7 +86,7 @@ function add(rule: Rule, total: Total, { value, exemplar }: MetricSample): void 
 }
 
 /** The metrics of an ended process that are kept: all that only grow. */
-export function lasting(states: readonly MetricState[]): MetricState[] {
+export function cumulative(states: readonly MetricState[]): MetricState[] {
   return states.filter(state => state.type !== "gauge" && ruleOf(state) === "sum");
 }
 

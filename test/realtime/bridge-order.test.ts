@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Bridge, EventFrames, EventKind, Verdict } from "../../src/realtime/bridge/bridge.js";
+import type { Bridge, EventFrames, EventKind, EventOutcome } from "../../src/realtime/bridge/bridge.js";
 import { gatewayFailure } from "../../src/status/failure.js";
 import { serve, until } from "./harness.js";
 import { SlowBroker } from "./slow-broker.js";
@@ -23,7 +23,7 @@ function bridge(sync: readonly EventKind[] = []): { bridge: Bridge; asked: Asked
       event<K extends EventKind>(kind: K, _: unknown, frame: EventFrames[K]) {
         all.push(kind);
         if (sync.includes(kind)) return { allow: true, frame };
-        return new Promise<Verdict<EventFrames[K]>>(resolve => {
+        return new Promise<EventOutcome<EventFrames[K]>>(resolve => {
           asked.push({
             kind,
             frame,

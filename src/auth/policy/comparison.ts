@@ -2,7 +2,7 @@ import { nearest } from "../../config/nearest.js";
 import type { EnumType } from "../../descriptors/model.js";
 import { integerOf } from "../claims.js";
 import { ExpressionError } from "./expression.js";
-import type { Condition, Facts, Truth } from "./truth.js";
+import type { Condition, RuleInput, Truth } from "./truth.js";
 
 /** The type of an operand's values, as known at load. */
 export type Type =
@@ -25,7 +25,7 @@ export interface Operand {
   /** Set for lists in brackets. */
   readonly items?: readonly Operand[];
   /** Undefined where there is no value to compare with. */
-  read(facts: Facts): unknown;
+  read(input: RuleInput): unknown;
 }
 
 type Equality = (left: unknown, right: unknown) => Truth;
@@ -33,16 +33,16 @@ type Equality = (left: unknown, right: unknown) => Truth;
 /** `left == right`. @throws ExpressionError where the two can never be compared */
 export function equal(left: Operand, right: Operand): Condition {
   const same = equality(left, right);
-  return condition(left, right, facts => same(left.read(facts), right.read(facts)));
+  return condition(left, right, input => same(left.read(input), right.read(input)));
 }
 
 /** `left in right`. @throws ExpressionError where the two can never be compared */
 export function within(left: Operand, right: Operand): Condition {
   if (right.items !== undefined) {
-    const sames = right.items.map(item => ({ item, same: equality(left, item) }));
-    return condition(left, right, facts => {
-      const value = left.read(facts);
-      return anyOf(sames, ({ item, same }) => same(value, item.read(facts)), isUnknown(left, value));
+    const comparisons = right.items.map(item => ({ item, same: equality(left, item) }));
+    return condition(left, right, input => {
+      const value = left.read(input);
+      return anyOf(comparisons, ({ item, same }) => same(value, item.read(input)), isUnknown(left, value));
     });
   }
   if (right.type.kind !== "list" && right.type.kind !== "claim") {
@@ -53,9 +53,9 @@ export function within(left: Operand, right: Operand): Condition {
   }
   const element: Type = right.type.kind === "list" ? right.type.element : right.type;
   const same = equality(left, { ...right, type: element });
-  return condition(left, right, facts => {
-    const value = left.read(facts);
-    const list = right.read(facts);
+  return condition(left, right, input => {
+    const value = left.read(input);
+    const list = right.read(input);
     return Array.isArray(list) ? anyOf(list, item => same(value, item), isUnknown(left, value)) : undefined;
   });
 }

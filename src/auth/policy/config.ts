@@ -154,11 +154,14 @@ function checkDemand(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings
   for (const key of ["scopes", "any_scope"] as const) {
     if (demand[key]?.length === 0) findings.error([...at, "require", key], "expected at least one scope");
     demand[key]?.forEach((scope, index) => {
-      const place = [...at, "require", key, index];
+      const scopePath = [...at, "require", key, index];
       // RFC 6749 section 3.3
       if (scope === undefined || /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) return;
-      const shown = findings.show(place, scope);
-      findings.error(place, `expected a scope of printable ASCII without spaces, " and \\, found ${shown}`);
+      const shown = findings.show(scopePath, scope);
+      findings.error(
+        scopePath,
+        `expected a scope of printable ASCII without spaces, " and \\, found ${shown}`,
+      );
     });
   }
 }

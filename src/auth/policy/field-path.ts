@@ -29,7 +29,7 @@ export type Found =
 type Spans = readonly number[];
 
 const unset: Found = { kind: "unset" };
-const nowhere: Found = { kind: "nowhere" };
+const missingEntry: Found = { kind: "nowhere" };
 const none: readonly Field[] = [];
 const groupDepth = 100;
 
@@ -48,7 +48,7 @@ export function fieldReader(path: readonly PathStep[], leaf: PathStep): (message
     let spans: Spans = [0, message.length];
     for (const descend of descents) {
       const inner = descend(reader, spans);
-      if (inner === undefined) return nowhere;
+      if (inner === undefined) return missingEntry;
       spans = inner;
     }
     return read(reader, spans);
@@ -71,7 +71,7 @@ function leafReader({ field, key }: PathStep): (reader: Reader, spans: Spans) =>
     const read = leafReader({ field: field.map.value, key: undefined });
     return (reader, spans) => {
       const entry = entryOf(reader, spans, field, key);
-      return entry === undefined ? nowhere : read(reader, entry);
+      return entry === undefined ? missingEntry : read(reader, entry);
     };
   }
   if (field.message !== undefined) {
@@ -156,14 +156,15 @@ function eachField(
   wanted: number,
   take: (matches: boolean) => void,
 ): void {
-  const rivals = field.oneof === undefined ? none : field.oneof.fields.filter(other => other !== field);
+  const alternatives = field.oneof === undefined ? none : field.oneof.fields.filter(other => other !== field);
   walk(reader, spans, tag => {
     const number = tag >>> 3;
     if (number === field.number && (tag & 7) === wanted) {
       take(true);
       return true;
     }
-    if (rivals.some(rival => rival.number === number && isOf(rival, tag & 7))) take(false);
+    if (alternatives.some(alternative => alternative.number === number && isOf(alternative, tag & 7)))
+      take(false);
     return false;
   });
 }
@@ -227,26 +228,26 @@ function readValue(reader: Reader, field: Field): FieldValue | undefined {
       return BigInt(reader.fixed32() | 0);
     case "int64":
       reader.varint64();
-      return BigInt.asIntN(64, wide(reader));
+      return BigInt.asIntN(64, varint64(reader));
     case "uint64":
       reader.varint64();
-      return wide(reader);
+      return varint64(reader);
     case "sint64": {
       reader.varint64();
-      const coded = wide(reader);
+      const coded = varint64(reader);
       return (coded >> 1n) ^ -(coded & 1n);
     }
     case "fixed64":
       reader.fixed64();
-      return wide(reader);
+      return varint64(reader);
     case "sfixed64":
       reader.fixed64();
-      return BigInt.asIntN(64, wide(reader));
+      return BigInt.asIntN(64, varint64(reader));
     case "float":
       return BigInt(reader.fixed32());
     case "double":
       reader.fixed64();
-      return wide(reader);
+      return varint64(reader);
     case "bytes": {
       const end = reader.span();
       const length = end - reader.pos;
@@ -258,6 +259,6 @@ function readValue(reader: Reader, field: Field): FieldValue | undefined {
   }
 }
 
-function wide(reader: Reader): bigint {
+function varint64(reader: Reader): bigint {
   return (BigInt(reader.high) << 32n) | BigInt(reader.low);
 }

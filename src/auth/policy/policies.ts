@@ -9,11 +9,11 @@ import { type Coverage, type PathGlob, pathGlob, wildcard } from "./path-glob.js
 import {
   allowsEarly,
   createPolicy,
-  type Demand,
   decideEarly,
   decideLate,
-  demandOf,
   type Policy,
+  type Requirement,
+  requirementOf,
 } from "./policy.js";
 import type { RoomParts, RuleScope } from "./rule.js";
 
@@ -64,9 +64,9 @@ interface Matcher {
   readonly rpcs: Set<string>;
 }
 
-/** A demand at a route; `glob` where it holds for some paths only, `methods` where for some methods only. */
+/** A requirement at a route; `glob` where it holds for some paths only, `methods` where for some methods only. */
 interface Applied {
-  readonly demand: Demand;
+  readonly requirement: Requirement;
   readonly glob: PathGlob | undefined;
   readonly methods: ReadonlySet<string> | undefined;
 }
@@ -78,7 +78,7 @@ class CompiledPolicies implements Policies {
   readonly #context: PolicyContext;
   /** By text, so that one problem of many routes is reported once. */
   readonly #problems = new Map<string, Diagnostic>();
-  readonly #routes: { readonly place: string; readonly rpc: string }[] = [];
+  readonly #routes: { readonly location: string; readonly rpc: string }[] = [];
 
   constructor(configs: readonly PolicyConfig[], context: PolicyContext) {
     this.#context = context;
@@ -95,53 +95,57 @@ class CompiledPolicies implements Policies {
         routes: new Set(),
         rpcs: new Set(),
       };
-      if (policy.fault !== undefined) this.#misfit(matcher, policy.fault, "");
+      if (policy.fault !== undefined) this.#invalid(matcher, policy.fault, "");
       return matcher;
     });
   }
 
   authorizer(target: AuthorizationTarget): Authorizer | undefined {
-    const place = placeOf(target);
+    const location = locationOf(target);
     const rpc = target.rpc?.path ?? "";
-    if (rpc !== "" && target.routeless !== true) this.#routes.push({ place, rpc });
+    if (rpc !== "" && target.routeless !== true) this.#routes.push({ location, rpc });
     const applied: Applied[] = [];
     for (const matcher of this.#matchers) {
       const coverage = coverageOf(matcher, target);
       if (coverage === "never") continue;
-      matcher.routes.add(place);
+      matcher.routes.add(location);
       matcher.rpcs.add(rpc);
-      const demand = this.#demand(matcher, { input: target.rpc?.input, room: false }, place);
-      if (demand === undefined) continue;
+      const requirement = this.#requirement(matcher, { input: target.rpc?.input, room: false }, location);
+      if (requirement === undefined) continue;
       const glob = coverage === "depends" ? matcher.glob : undefined;
-      if (glob === undefined && !target.authenticated) this.#requireIdentity(matcher, demand, place);
+      if (glob === undefined && !target.authenticated) this.#requireIdentity(matcher, requirement, location);
       // A route for any method is under the policy only where it is called with one that the policy names.
-      applied.push({ demand, glob, methods: target.method === "*" ? matcher.methods : undefined });
+      applied.push({
+        requirement,
+        glob,
+        methods: target.method === "*" ? matcher.methods : undefined,
+      });
     }
     return applied.length === 0 ? undefined : authorizerOf(applied);
   }
 
   rooms(authenticated: boolean, parts?: RoomParts): RoomAuthorizer | undefined {
-    const applied: { readonly demand: Demand; readonly matches: (name: string) => boolean }[] = [];
+    const applied: { readonly requirement: Requirement; readonly matches: (name: string) => boolean }[] = [];
     for (const matcher of this.#matchers) {
       if (matcher.room === undefined) continue;
-      const demand = this.#demand(matcher, { input: undefined, room: true, parts }, "rooms");
-      if (demand === undefined) continue;
-      if (!authenticated) this.#requireIdentity(matcher, demand, "realtime");
-      applied.push({ demand, matches: matcher.room });
+      const requirement = this.#requirement(matcher, { input: undefined, room: true, parts }, "rooms");
+      if (requirement === undefined) continue;
+      if (!authenticated) this.#requireIdentity(matcher, requirement, "realtime");
+      applied.push({ requirement, matches: matcher.room });
     }
     if (applied.length === 0) return undefined;
     return {
       require: (identity, room) => {
-        for (const { demand, matches } of applied) {
+        for (const { requirement, matches } of applied) {
           if (!matches(room)) continue;
-          decideEarly(demand, { identity, message: noMessage, room });
-          demand.policy.counters.allowed.inc();
+          decideEarly(requirement, { identity, message: noMessage, room });
+          requirement.policy.counters.allowed.inc();
         }
       },
       allows: (identity, room) =>
         applied.every(
-          ({ demand, matches }) =>
-            !matches(room) || allowsEarly(demand, { identity, message: noMessage, room }),
+          ({ requirement, matches }) =>
+            !matches(room) || allowsEarly(requirement, { identity, message: noMessage, room }),
         ),
     };
   }
@@ -158,34 +162,34 @@ class CompiledPolicies implements Policies {
       return [{ severity: "warning", message: "the policy matches no route", ...where }];
     }
     if (rpc !== undefined || methods !== undefined) return [];
-    const open = this.#routes.filter(route => rpcs.has(route.rpc) && !routes.has(route.place));
-    return open.map(({ place }) => ({
+    const open = this.#routes.filter(route => rpcs.has(route.rpc) && !routes.has(route.location));
+    return open.map(({ location }) => ({
       severity: "warning",
-      message: `${place} calls an RPC that the policy guards on another route, but is not under it; match by rpc to guard both`,
+      message: `${location} calls an RPC that the policy guards on another route, but is not under it; match by rpc to guard both`,
       ...where,
     }));
   }
 
   /** Undefined, and a problem, where the rule does not fit the scope. */
-  #demand(matcher: Matcher, scope: RuleScope, place: string): Demand | undefined {
+  #requirement(matcher: Matcher, scope: RuleScope, location: string): Requirement | undefined {
     try {
-      return demandOf(matcher.policy, scope);
+      return requirementOf(matcher.policy, scope);
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
-      this.#misfit(matcher, error, scope.input === undefined ? ` (for ${place})` : "");
+      this.#invalid(matcher, error, scope.input === undefined ? ` (for ${location})` : "");
       return undefined;
     }
   }
 
-  #misfit({ index }: Matcher, { message, column, suggestion }: ExpressionError, where: string): void {
+  #invalid({ index }: Matcher, { message, column, suggestion }: ExpressionError, where: string): void {
     const path = ["auth", "policies", index, "require", "rule"];
     this.#report(path, `column ${column} of the rule: ${message}${where}`, suggestion);
   }
 
-  #requireIdentity({ index }: Matcher, { anonymous }: Demand, place: string): void {
+  #requireIdentity({ index }: Matcher, { anonymous }: Requirement, location: string): void {
     if (anonymous) return;
     const path = ["auth", "policies", index];
-    this.#report(path, `the policy needs to know who calls, but ${place} has "auth: none"`);
+    this.#report(path, `the policy needs to know who calls, but ${location} has "auth: none"`);
   }
 
   #report(path: Path, message: string, suggestion?: string): void {
@@ -213,7 +217,7 @@ function asGet(method: string): string {
   return method === "HEAD" ? "GET" : method;
 }
 
-function placeOf({ method, template, rpc }: AuthorizationTarget): string {
+function locationOf({ method, template, rpc }: AuthorizationTarget): string {
   return rpc === undefined
     ? `${method} ${template.text}`
     : `${method} ${template.text} (${rpc.path.slice(1)})`;
@@ -225,29 +229,29 @@ function holds({ glob, methods }: Applied, segments: readonly string[], method: 
 }
 
 function authorizerOf(applied: readonly Applied[]): Authorizer {
-  const late = applied.filter(({ demand }) => demand.late.length > 0);
+  const late = applied.filter(({ requirement }) => requirement.late.length > 0);
   return {
-    policies: applied.map(({ demand }) => demand.policy.label),
+    policies: applied.map(({ requirement }) => requirement.policy.label),
     usesPath: applied.some(({ glob }) => glob !== undefined),
     before: (identity, segments, method) => {
-      const facts = { identity, message: noMessage, room: "" };
+      const input = { identity, message: noMessage, room: "" };
       for (const each of applied) {
         if (!holds(each, segments, method)) continue;
-        const { demand } = each;
-        decideEarly(demand, facts);
-        if (demand.late.length === 0) demand.policy.counters.allowed.inc();
+        const { requirement } = each;
+        decideEarly(requirement, input);
+        if (requirement.late.length === 0) requirement.policy.counters.allowed.inc();
       }
     },
     after:
       late.length === 0
         ? undefined
         : (identity, message, segments, method) => {
-            const facts = { identity, message, room: "" };
+            const input = { identity, message, room: "" };
             for (const each of late) {
               if (!holds(each, segments, method)) continue;
-              const { demand } = each;
-              decideLate(demand, facts);
-              demand.policy.counters.allowed.inc();
+              const { requirement } = each;
+              decideLate(requirement, input);
+              requirement.policy.counters.allowed.inc();
             }
           },
   };

@@ -6,7 +6,7 @@ import type { PolicyConfig } from "./config.js";
 import { type Expression, ExpressionError } from "./expression.js";
 import { parseExpression } from "./expression-parser.js";
 import { compileRule, conjuncts, type RuleScope } from "./rule.js";
-import type { Condition, Facts } from "./truth.js";
+import type { Condition, RuleInput } from "./truth.js";
 
 /** One item of `auth.policies`, as far as it is independent of the route. */
 export interface Policy {
@@ -21,7 +21,7 @@ export interface Policy {
 }
 
 /** The condition of a policy in one scope. */
-export interface Demand {
+export interface Requirement {
   readonly policy: Policy;
   /** False where no unauthenticated caller can pass. */
   readonly anonymous: boolean;
@@ -49,17 +49,19 @@ export function createPolicy(config: PolicyConfig, index: number, metrics: Polic
 }
 
 /** @throws ExpressionError where the rule does not fit the types of the scope */
-export function demandOf(policy: Policy, scope: RuleScope): Demand {
-  const { deny, require: demand } = policy.config;
+export function requirementOf(policy: Policy, scope: RuleScope): Requirement {
+  const { deny, require: requirement } = policy.config;
   const conditions =
     policy.rule === undefined ? [] : conjuncts(policy.rule).map(each => compileRule(each, scope));
   const named =
-    demand?.scopes !== undefined || demand?.any_scope !== undefined || demand?.claims !== undefined;
+    requirement?.scopes !== undefined ||
+    requirement?.any_scope !== undefined ||
+    requirement?.claims !== undefined;
   return {
     policy,
-    scopes: demand?.scopes ?? [],
-    anyScope: demand?.any_scope ?? [],
-    claims: Object.entries(demand?.claims ?? {}),
+    scopes: requirement?.scopes ?? [],
+    anyScope: requirement?.any_scope ?? [],
+    claims: Object.entries(requirement?.claims ?? {}),
     anonymous: deny === true || (!named && conditions.every(condition => condition.anonymous)),
     early: conditions.filter(condition => !condition.needsMessage),
     late: conditions.filter(condition => condition.needsMessage),
@@ -67,34 +69,34 @@ export function demandOf(policy: Policy, scope: RuleScope): Demand {
 }
 
 /** Everything that can be decided without the request's fields. @throws GatewayError */
-export function decideEarly(demand: Demand, facts: Facts): void {
-  const unmet = unmetEarly(demand, facts);
+export function decideEarly(requirement: Requirement, input: RuleInput): void {
+  const unmet = unmetEarly(requirement, input);
   if (unmet === undefined) return;
-  const { policy } = demand;
-  throw unmet === "denied" ? denied(policy) : scopeMissing(policy, facts.identity, unmet);
+  const { policy } = requirement;
+  throw unmet === "denied" ? denied(policy) : scopeMissing(policy, input.identity, unmet);
 }
 
 /** Whether `decideEarly` would let it pass. */
-export function allowsEarly(demand: Demand, facts: Facts): boolean {
-  return unmetEarly(demand, facts) === undefined;
+export function allowsEarly(requirement: Requirement, input: RuleInput): boolean {
+  return unmetEarly(requirement, input) === undefined;
 }
 
 /** The scopes that are missing, `denied` for anything else, undefined where nothing is. */
 function unmetEarly(
-  { policy, scopes, anyScope, claims, early }: Demand,
-  facts: Facts,
+  { policy, scopes, anyScope, claims, early }: Requirement,
+  input: RuleInput,
 ): "denied" | readonly string[] | undefined {
   if (policy.config.deny === true) return "denied";
-  const { identity } = facts;
+  const { identity } = input;
   if (scopes.length > 0 && !scopes.every(scope => identity?.scopes.has(scope))) return scopes;
   if (anyScope.length > 0 && !anyScope.some(scope => identity?.scopes.has(scope))) return anyScope;
   for (const [name, values] of claims) if (!hasClaim(identity, name, values)) return "denied";
-  return early.every(condition => condition.test(facts) === true) ? undefined : "denied";
+  return early.every(condition => condition.test(input) === true) ? undefined : "denied";
 }
 
 /** The rules that compare with the request's fields. @throws GatewayError */
-export function decideLate({ policy, late }: Demand, facts: Facts): void {
-  for (const condition of late) if (condition.test(facts) !== true) throw denied(policy);
+export function decideLate({ policy, late }: Requirement, input: RuleInput): void {
+  for (const condition of late) if (condition.test(input) !== true) throw denied(policy);
 }
 
 type ClaimValues = string | number | boolean | readonly (string | number | boolean)[];

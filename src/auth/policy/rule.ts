@@ -63,8 +63,8 @@ function isTrue(operand: Operand): Condition {
     needsMessage,
     anonymous: literal !== false && !needsIdentity,
     refusable: literal !== true && !needsIdentity,
-    test: facts => {
-      const value = operand.read(facts);
+    test: input => {
+      const value = operand.read(input);
       return typeof value === "boolean" ? value : undefined;
     },
   };
@@ -110,7 +110,7 @@ function operandOf(expression: Expression, scope: RuleScope): Operand {
         type: { kind: "list", element: { kind: "claim" } },
         shown: "the list",
         items,
-        read: facts => items.map(item => item.read(facts)),
+        read: input => items.map(item => item.read(input)),
       };
     }
     case "reference":

@@ -1,7 +1,7 @@
 import type { Identity } from "../identity.js";
 
 /** The values that a rule is evaluated over. */
-export interface Facts {
+export interface RuleInput {
   readonly identity: Identity | undefined;
   /** The request as the backend gets it; empty where no rule needs it. */
   readonly message: Uint8Array;
@@ -20,7 +20,7 @@ export interface Condition {
   readonly anonymous: boolean;
   /** False where it cannot become false for an unauthenticated caller. */
   readonly refusable: boolean;
-  test(facts: Facts): Truth;
+  test(input: RuleInput): Truth;
 }
 
 export function and(left: Condition, right: Condition): Condition {
@@ -28,10 +28,10 @@ export function and(left: Condition, right: Condition): Condition {
     needsMessage: left.needsMessage || right.needsMessage,
     anonymous: left.anonymous && right.anonymous,
     refusable: left.refusable || right.refusable,
-    test: facts => {
-      const first = left.test(facts);
+    test: input => {
+      const first = left.test(input);
       if (first === false) return false;
-      const second = right.test(facts);
+      const second = right.test(input);
       if (second === false) return false;
       return first === undefined ? undefined : second;
     },
@@ -43,10 +43,10 @@ export function or(left: Condition, right: Condition): Condition {
     needsMessage: left.needsMessage || right.needsMessage,
     anonymous: left.anonymous || right.anonymous,
     refusable: left.refusable && right.refusable,
-    test: facts => {
-      const first = left.test(facts);
+    test: input => {
+      const first = left.test(input);
       if (first === true) return true;
-      const second = right.test(facts);
+      const second = right.test(input);
       if (second === true) return true;
       return first === undefined ? undefined : second;
     },
@@ -58,8 +58,8 @@ export function not(condition: Condition): Condition {
     needsMessage: condition.needsMessage,
     anonymous: condition.refusable,
     refusable: condition.anonymous,
-    test: facts => {
-      const truth = condition.test(facts);
+    test: input => {
+      const truth = condition.test(input);
       return truth === undefined ? undefined : !truth;
     },
   };

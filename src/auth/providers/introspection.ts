@@ -16,7 +16,7 @@ import {
   subjectOf,
 } from "../claims.js";
 import { credentialReader, describePlacement, placementOf } from "../credential.js";
-import type { AuthDependencies, ProviderSurroundings, ProviderType } from "../provider.js";
+import type { AuthDependencies, ProviderCheckContext, ProviderType } from "../provider.js";
 import { CredentialRefusal, type Provider, refuse } from "../provider.js";
 import { cacheSize, claimsToMetadata, placement } from "./fields.js";
 import { checkWebUrl, discover, fetchText, IssuerStatus } from "./issuer.js";
@@ -85,7 +85,7 @@ export const introspection = {
 function checkIntrospection(
   path: Path,
   provider: DraftOf<IntrospectionConfig>,
-  _surroundings: ProviderSurroundings,
+  _context: ProviderCheckContext,
   findings: Findings,
 ): void {
   if (!("url" in provider || "issuer" in provider))
@@ -110,7 +110,7 @@ function createIntrospectionProvider(
   { metrics, now = Date.now }: AuthDependencies,
 ): Provider {
   const { issuer, clock_tolerance: tolerance } = config;
-  const placed = placementOf(config, "authorization");
+  const placement = placementOf(config, "authorization");
   const metadataOf = metadataMapper(config.claims_to_metadata);
   const headers = {
     accept: "application/json",
@@ -120,7 +120,7 @@ function createIntrospectionProvider(
   const requests = new TimedRequests();
   let endpoint = config.url;
 
-  const ask = async (token: string, parent: Span | undefined): Promise<Claims> => {
+  const introspect = async (token: string, parent: Span | undefined): Promise<Claims> => {
     const body = new URLSearchParams({ token, token_type_hint: "access_token" }).toString();
     try {
       const response = await requests.run(config.timeout, async signal => {
@@ -137,15 +137,15 @@ function createIntrospectionProvider(
 
   return new TokenProvider({
     name,
-    scheme: placed.scheme ?? "Bearer",
+    scheme: placement.scheme ?? "Bearer",
     counters: metrics.provider(name),
-    read: credentialReader(placed),
+    read: credentialReader(placement),
     cacheSize: config.cache_size,
     refusedFor: Math.min(config.cache, refusedForMs),
     now,
     version: () => 0,
     verify: async (token, caller): Promise<Verified> => {
-      const claims = await ask(token, caller.span);
+      const claims = await introspect(token, caller.span);
       if (typeof claims.active !== "boolean")
         throw new CredentialRefusal("unavailable", 'the response of the issuer has no boolean "active"');
       if (!claims.active) refuse("the issuer says that the token is not active");

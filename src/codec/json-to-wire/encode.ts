@@ -132,7 +132,7 @@ export function missing(name: string): TranscodeError {
 }
 
 /** A field given by its proto name and by its JSON name. */
-export function twice(name: string, jsonName: string): TranscodeError {
+export function duplicate(name: string, jsonName: string): TranscodeError {
   return new TranscodeError("DUPLICATE_KEY", name, `the field ${jsonName} is given by both of its names`);
 }
 

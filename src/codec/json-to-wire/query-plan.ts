@@ -111,7 +111,7 @@ export class QueryPlan {
     name: string,
     { path, names, bound }: PlannedTarget,
     value: JsonValue,
-    twice: (name: string, input: MessageType) => TranscodeError,
+    duplicate: (name: string, input: MessageType) => TranscodeError,
   ): void {
     const found = valueAt(tree, path);
     if (bound) {
@@ -120,7 +120,7 @@ export class QueryPlan {
       return;
     }
     // Neither path nor body has set this field, so that only a parameter can have.
-    if (found !== undefined) throw twice(name, this.#spec.input);
+    if (found !== undefined) throw duplicate(name, this.#spec.input);
     setAt(tree, path, value, names);
   }
 

@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../json.js";
 import type { Long } from "./decimal.js";
 import {
   conflict,
+  duplicate,
   type Encode,
   type EncodeNode,
   type ExtraMembers,
@@ -15,7 +16,6 @@ import {
   notList,
   notObject,
   tooDeep,
-  twice,
 } from "./encode.js";
 import type { Writer } from "./writer.js";
 
@@ -107,13 +107,13 @@ export function objectEncoder(
       const { field, nullable } = plan.item;
       const other = name === field.jsonName ? field.name : field.jsonName;
       if (other !== name && object[other] !== undefined && byName.get(other) === plan) {
-        throw twice(other, field.jsonName);
+        throw duplicate(other, field.jsonName);
       }
       if (value === null && !nullable) continue;
       if (field.oneof !== undefined && isKnown(plan.item, value, object)) {
         claims ??= new Map();
-        const rival = claims.get(field.oneof);
-        if (rival !== undefined) throw conflict(name, rival);
+        const earlier = claims.get(field.oneof);
+        if (earlier !== undefined) throw conflict(name, earlier);
         claims.set(field.oneof, name);
       }
       const member = { plan, value, next: undefined };

@@ -11,7 +11,7 @@ const BILLION = 1_000_000_000;
 const TWO_32 = 0x1_0000_0000;
 const ZERO = 0x30;
 /** Digits behind the point up to which a decimal is written without a native call. */
-const maxPlaces = 6;
+const maxDecimals = 6;
 
 /** A piece of JSON text that is known at load time. */
 export class JsonPiece {
@@ -203,12 +203,12 @@ export class JsonWriter extends GrowingBuffer {
       return true;
     }
     // Of a decimal with at most 15 digits that reads as this number there is no shorter one with more of them.
-    for (let places = 1, power = 10; places <= maxPlaces; places++, power *= 10) {
+    for (let decimals = 1, power = 10; decimals <= maxDecimals; decimals++, power *= 10) {
       // Halves go away from zero, as in native conversions.
       const scaled = Math.sign(value) * Math.round(Math.abs(value) * power);
       if ((scaled | 0) !== scaled) return false;
       if (scaled !== 0 && reads(scaled / power, value)) {
-        this.#fixed(scaled, places, power);
+        this.#fixed(scaled, decimals, power);
         return true;
       }
     }
@@ -216,7 +216,7 @@ export class JsonWriter extends GrowingBuffer {
   }
 
   /** `scaled / power`, with as many digits behind the point as the power has zeros. */
-  #fixed(scaled: number, places: number, power: number): void {
+  #fixed(scaled: number, decimals: number, power: number): void {
     this.reserve(14);
     const bytes = this.data;
     let rest = scaled;
@@ -228,12 +228,12 @@ export class JsonWriter extends GrowingBuffer {
     this.#digits(whole);
     let fraction = rest - whole * power;
     bytes[this.at] = 0x2e;
-    for (let at = this.at + places; at > this.at; at--) {
+    for (let at = this.at + decimals; at > this.at; at--) {
       const next = (fraction / 10) | 0;
       bytes[at] = ZERO + fraction - next * 10;
       fraction = next;
     }
-    this.at += places + 1;
+    this.at += decimals + 1;
   }
 
   /** An unsigned integer below 2^53; there is room for it. */

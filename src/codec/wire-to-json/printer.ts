@@ -85,7 +85,7 @@ export function wholeSteps(steps: PrintSteps, zero: string): PrintSteps {
 const stopHere = "if (s.over(r, j)) yield;";
 
 /** Where and how fields are printed. */
-interface Manner {
+interface PrintContext {
   readonly level: Level;
   readonly inSteps: boolean;
 }
@@ -95,7 +95,7 @@ function printFields(
   source: FunctionSource,
   fields: readonly DecodeField[],
   options: ObjectOptions,
-  manner: Manner,
+  context: PrintContext,
   head: (item: DecodeField) => string,
 ): void {
   const bail = source.link(BAIL);
@@ -115,7 +115,7 @@ function printFields(
     const first = `if ((${seen} & ${bit}) !== 0) throw ${bail}; ${seen} |= ${bit};${claim}`;
     const sparse = hasNoPresence(field) && !options.emitDefaults;
     const name = source.link(new JsonPiece(head(item)));
-    for (const [tag, body] of printCases(source, item, name, sparse, manner)) {
+    for (const [tag, body] of printCases(source, item, name, sparse, context)) {
       source.add(`case ${tag}: ${first} ${body} break;`);
     }
   });
@@ -124,7 +124,7 @@ function printFields(
       ? `default: r.spend(${cost.unknownField}); r.skip(tag, depth);`
       : `default: throw ${bail};`,
   );
-  source.add("}", manner.inSteps ? stopHere : "", "}", `if (r.pos !== end) throw ${bail};`);
+  source.add("}", context.inSteps ? stopHere : "", "}", `if (r.pos !== end) throw ${bail};`);
   fields.forEach((item, index) => {
     const { field } = item;
     const unseen = `(s${Math.floor(index / bitsOfWord)} & ${1 << (index % bitsOfWord)}) === 0`;
@@ -144,17 +144,17 @@ function printCases(
   item: DecodeField,
   name: string,
   sparse: boolean,
-  manner: Manner,
+  context: PrintContext,
 ): (readonly [tag: number, body: string])[] {
   const { field, value } = item;
-  const { level, inSteps } = manner;
+  const { level, inSteps } = context;
   const bail = source.link(BAIL);
   const stop = inSteps ? ` ${stopHere}` : "";
   const isOpening = field.repeated || value.kind === "map";
   const head = `${isOpening ? `if (${level.value} <= 0) throw ${bail}; ` : ""}j.piece(${name});`;
   if (field.delimited && value.kind !== "map") return [[tagOf(field.number, START_GROUP), `throw ${bail};`]];
   if (value.kind === "map")
-    return [[tagOf(field.number, LENGTH), printMap(source, item, field.map!, head, manner)]];
+    return [[tagOf(field.number, LENGTH), printMap(source, item, field.map!, head, context)]];
   if (value.kind === "message") {
     const print = `${field.repeated ? `r.spend(${cost.element}); ` : ""}e = r.span(); ${printMessage(source, value.node, field.repeated ? level.inside : level.value, inSteps)}${stop}`;
     const tag = tagOf(field.number, LENGTH);
@@ -195,7 +195,7 @@ function printMap(
   { value, field }: DecodeField,
   entry: { readonly key: Field; readonly value: Field },
   head: string,
-  { level, inSteps }: Manner,
+  { level, inSteps }: PrintContext,
 ): string {
   if (value.kind !== "map") return "";
   const bail = source.link(BAIL);

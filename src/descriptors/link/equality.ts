@@ -40,8 +40,8 @@ export function* checkDuplicates(
       continue;
     const message =
       first.file === second.file
-        ? `${second.kind} "${second.fullName}" is defined twice in ${whereabouts(second.file)}`
-        : `${second.kind} "${second.fullName}" in ${whereabouts(second.file)} differs from the one in ${whereabouts(first.file)}`;
+        ? `${second.kind} "${second.fullName}" is defined twice in ${fileText(second.file)}`
+        : `${second.kind} "${second.fullName}" in ${fileText(second.file)} differs from the one in ${fileText(first.file)}`;
     problems.error({
       message,
       position: { file: second.file.origin, line: 0, column: 0 },
@@ -50,7 +50,7 @@ export function* checkDuplicates(
   }
 }
 
-function whereabouts(file: SourceFile): string {
+function fileText(file: SourceFile): string {
   return file.parsed === undefined ? `"${file.proto.name}" of ${file.origin}` : file.origin;
 }
 

@@ -49,10 +49,10 @@ export class FileWatcher {
   watch(paths: Iterable<string>, readAt: number): Promise<void> {
     this.#paths = [...new Set(paths)].toSorted();
     return this.#inTurn(async () => {
-      let found = await survey(this.#paths);
+      let found = await scan(this.#paths);
       // Changes before a folder was watched are found by the look, changes after it are reported.
       if (this.#follow(found.folders)) {
-        found = await survey(this.#paths);
+        found = await scan(this.#paths);
         this.#follow(found.folders);
       }
       const { fingerprint, newest } = found;
@@ -60,7 +60,7 @@ export class FileWatcher {
       const missed = newest >= readAt - tickMs && fingerprint !== this.#missed;
       if (missed) this.#missed = fingerprint;
       this.#fingerprint = missed ? "" : fingerprint;
-      if (missed) this.#lookAfter(settleMs);
+      if (missed) this.#scanAfter(settleMs);
     });
   }
 
@@ -89,7 +89,7 @@ export class FileWatcher {
     }
     const more = [...folders].filter(folder => !this.#watchers.has(folder));
     for (const folder of more) this.#open(folder);
-    if (this.#polling) this.#lookAfter(pollMs);
+    if (this.#polling) this.#scanAfter(pollMs);
     return more.some(folder => this.#watchers.has(folder));
   }
 
@@ -98,7 +98,7 @@ export class FileWatcher {
     // The nearest folder that exists is watched, too.
     if (identity === undefined) return;
     try {
-      const watcher = watch(folder, { persistent: false }, () => this.#lookAfter(settleMs));
+      const watcher = watch(folder, { persistent: false }, () => this.#scanAfter(settleMs));
       watcher.on("error", error => {
         watcher.close();
         this.#watchers.delete(folder);
@@ -115,20 +115,20 @@ export class FileWatcher {
     this.#polling = true;
   }
 
-  #lookAfter(ms: number): void {
+  #scanAfter(ms: number): void {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#inTurn(() => this.#look()), ms).unref();
   }
 
   async #look(): Promise<void> {
-    const first = await survey(this.#paths);
+    const first = await scan(this.#paths);
     if (first.fingerprint !== this.#fingerprint) {
       await new Promise(resolve => setTimeout(resolve, settleMs));
-      const { fingerprint } = await survey(this.#paths);
+      const { fingerprint } = await scan(this.#paths);
       if (this.#closed) return;
       // The file is still being written.
-      if (fingerprint !== first.fingerprint) return this.#lookAfter(settleMs);
+      if (fingerprint !== first.fingerprint) return this.#scanAfter(settleMs);
       this.#fingerprint = fingerprint;
       this.#events.changed();
     }
@@ -136,7 +136,7 @@ export class FileWatcher {
   }
 }
 
-interface Survey {
+interface Scan {
   /** Where something has to change for a path to mean something else. */
   readonly folders: ReadonlySet<string>;
   /** Differs where a file differs in identity, size or time of change. */
@@ -151,7 +151,7 @@ interface Seen {
   newest: number;
 }
 
-async function survey(paths: readonly string[]): Promise<Survey> {
+async function scan(paths: readonly string[]): Promise<Scan> {
   const seen: Seen = { folders: new Set(), marks: [], newest: 0 };
   const named = new Set(paths);
   for (const path of paths) {

@@ -27,7 +27,7 @@ const keptReports = 20;
 /** The state of a gateway's reloads, and the watcher of the files that trigger them. */
 export class Reloads {
   readonly #log: Pick<Logger, "info" | "warn">;
-  readonly #ask: () => void;
+  readonly #requestReload: () => void;
   #watcher: FileWatcher | undefined;
   #loadedAt = new Date();
   #needsRestart: readonly string[] = [];
@@ -36,10 +36,10 @@ export class Reloads {
   /** Of a configuration that was tried in vain, beside those of the one that serves. */
   #tried: ReadonlySet<string> = new Set();
 
-  /** @param ask called when a watched file has changed */
-  constructor(log: Pick<Logger, "info" | "warn">, ask: () => void) {
+  /** @param requestReload called when a watched file has changed */
+  constructor(log: Pick<Logger, "info" | "warn">, requestReload: () => void) {
     this.#log = log;
-    this.#ask = ask;
+    this.#requestReload = requestReload;
   }
 
   status(loaded: UsableConfig): ConfigStatus {
@@ -130,7 +130,7 @@ export class Reloads {
   async watch({ config, files }: UsableConfig, readAt: number): Promise<void> {
     if (!config.reload.watch) return this.close();
     this.#watcher ??= new FileWatcher({
-      changed: this.#ask,
+      changed: this.#requestReload,
       polling: reason =>
         this.#log.warn({ error: reason }, "files cannot be watched; looking at them every two seconds"),
     });

@@ -51,7 +51,7 @@ export interface ReloadRequest {
 }
 
 /** The files that a worker has read, and whether it can use them. */
-export interface VerdictRequest {
+export interface ReloadDecisionRequest {
   /** Of the configuration. */
   readonly hash: string;
   /** Of all files. */
@@ -59,7 +59,7 @@ export interface VerdictRequest {
 }
 
 /** Whether a worker that could take a configuration is to. */
-export type ReloadVerdict = { readonly go: true } | { readonly go: false; readonly reason: string };
+export type ReloadDecision = { readonly go: true } | { readonly go: false; readonly reason: string };
 
 export type ForwardedResponse =
   | { readonly response: OperationResponse | undefined }
@@ -77,12 +77,12 @@ export const startWorker = question<StartRequest, StartResponse>("start", struct
 export const stopWorker = question<{ readonly lingerMs: number }, null>("stop");
 export const reloadWorker = question<ReloadRequest, ReloadResponse>("reload", structured());
 /** The files it has read last; requested once. */
-export const askFiles = question<null, Uint8Array | undefined>("files", json(), structured());
-export const askReadiness = question<null, Readiness>("readiness");
-export const askBindings = question<null, unknown>("bindings");
-export const askMetrics = question<null, MetricState[]>("metrics", structured(), structured());
-export const askProcess = question<null, ProcessStatus>("process");
-export const askPaths = question<null, readonly string[]>("paths");
+export const fetchFiles = question<null, Uint8Array | undefined>("files", json(), structured());
+export const fetchReadiness = question<null, Readiness>("readiness");
+export const fetchBindings = question<null, unknown>("bindings");
+export const fetchMetrics = question<null, MetricState[]>("metrics", structured(), structured());
+export const fetchProcessStatus = question<null, ProcessStatus>("process");
+export const fetchPaths = question<null, readonly string[]>("paths");
 export const forwardOperation = question<OperationRequest, ForwardedResponse>(
   "operation",
   structured(),
@@ -90,6 +90,6 @@ export const forwardOperation = question<OperationRequest, ForwardedResponse>(
 );
 
 /** A worker's, to the primary. */
-export const askVerdict = question<VerdictRequest, ReloadVerdict>("verdict");
+export const decideReload = question<ReloadDecisionRequest, ReloadDecision>("verdict");
 export const reportMetrics = topic<MetricState[]>("metrics", structured());
 export const sharedLine = topic<SharedLine>("log");

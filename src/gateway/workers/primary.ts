@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { AdminServer, Readiness } from "../../admin/server.js";
 import { shareRefreshes } from "../../auth/providers/oidc-login/refreshes.js";
 import type { ConfigInput } from "../../config/compose.js";
-import { LendingDesk } from "../../limits/lending/desk.js";
+import { TokenLender } from "../../limits/lending/token-lender.js";
 import { rememberEvents } from "../../livekit/idempotency-cache.js";
 import { relayRemovals } from "../../livekit/removals.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
@@ -22,12 +22,12 @@ import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "
 import { describeError, Reloads, reportedError } from "../reload/reloads.js";
 import { gatewayStatus } from "../status.js";
 import {
-  askBindings,
-  askFiles,
-  askPaths,
-  askProcess,
-  askReadiness,
-  askVerdict,
+  decideReload,
+  fetchBindings,
+  fetchFiles,
+  fetchPaths,
+  fetchProcessStatus,
+  fetchReadiness,
   forwardOperation,
   reloadWorker,
   type StartedWorker,
@@ -40,7 +40,7 @@ import { ReloadRound } from "./rounds.js";
 import { WorkerMetrics } from "./worker-metrics.js";
 
 /** Milliseconds that a worker has for requests of operators. */
-const answerMs = 2000;
+const responseTimeoutMs = 2000;
 
 /** The same script as this module, in TypeScript or compiled. */
 const script = fileURLToPath(import.meta.url).replace(/primary(?=\.[jt]s$)/, "worker");
@@ -104,7 +104,7 @@ class Primary implements Gateway {
     });
     new CertificateMetrics(this.#metrics.registry).listenersFrom(() => ({ admin: this.#admin }));
     this.#workerMetrics = new WorkerMetrics(this.#metrics, this.#pool);
-    new LendingDesk(this.#pool);
+    new TokenLender(this.#pool);
     shareRefreshes(this.#pool);
     relayRemovals(this.#pool);
     rememberEvents(this.#pool);
@@ -228,9 +228,9 @@ class Primary implements Gateway {
 
   #attach(worker: WorkerProcess): void {
     const { channel } = worker;
-    channel.onRequest(askVerdict, request => {
+    channel.onRequest(decideReload, request => {
       if (this.#round !== undefined && this.#pool.serving.includes(worker))
-        return this.#round.verdictFor(worker, request);
+        return this.#round.decisionFor(worker, request);
       const go = request.hash === hashOf(this.#loaded);
       return go
         ? { go }
@@ -238,8 +238,8 @@ class Primary implements Gateway {
     });
     channel.onMessage(sharedLine, ({ level, fields, message }) => {
       // All workers send the same lines.
-      const speaker = this.#pool.serving[0] ?? worker;
-      if (speaker === worker) this.#log[level](fields, message);
+      const source = this.#pool.serving[0] ?? worker;
+      if (source === worker) this.#log[level](fields, message);
     });
   }
 
@@ -256,7 +256,7 @@ class Primary implements Gateway {
     if ("refused" in response) throw reportedError(response.refused, response.stack);
     const { httpPorts, realtimePort, ports, ...status } = response.started;
     this.#started ??= { httpPorts, realtimePort, ports };
-    this.#files ??= await channel.ask(askFiles, null);
+    this.#files ??= await channel.ask(fetchFiles, null);
     this.#statuses.set(worker, files === undefined ? status : await this.#catchUp(worker, files, status));
     if (!this.#serving || !worker.replaces) return;
     this.#log.info(
@@ -318,27 +318,27 @@ class Primary implements Gateway {
           return { worker: worker.id, pid: worker.pid, hash: status?.hash, loaded_at: status?.loadedAt };
         }),
       }),
-      bindings: async () => (await this.#any()?.channel.ask(askBindings, null, answerMs)) ?? [],
+      bindings: async () => (await this.#any()?.channel.ask(fetchBindings, null, responseTimeoutMs)) ?? [],
       routes: () => routes,
       elsewhere: {
         handle: async request => {
-          const answered = await this.#any()?.channel.ask(forwardOperation, request, answerMs);
-          if (answered === undefined) return undefined;
-          if ("failure" in answered) throw new GatewayError(answered.failure);
-          return answered.response;
+          const forwarded = await this.#any()?.channel.ask(forwardOperation, request, responseTimeoutMs);
+          if (forwarded === undefined) return undefined;
+          if ("failure" in forwarded) throw new GatewayError(forwarded.failure);
+          return forwarded.response;
         },
-        paths: async () => (await this.#any()?.channel.ask(askPaths, null, answerMs)) ?? [],
+        paths: async () => (await this.#any()?.channel.ask(fetchPaths, null, responseTimeoutMs)) ?? [],
       },
     });
   }
 
   async #status(): Promise<object> {
-    const [metrics, readiness, answers] = await Promise.all([
+    const [metrics, readiness, responses] = await Promise.all([
       this.#workerMetrics.states(),
       this.#readiness(),
-      this.#pool.askAll(askProcess, null, answerMs),
+      this.#pool.askAll(fetchProcessStatus, null, responseTimeoutMs),
     ]);
-    const processes = answers.flatMap(({ response }) => response ?? []);
+    const processes = responses.flatMap(({ response }) => response ?? []);
     return gatewayStatus({ metrics, processes }, this.#loaded, this.#reloads, readiness);
   }
 
@@ -348,8 +348,8 @@ class Primary implements Gateway {
   }
 
   async #readiness(): Promise<Readiness> {
-    const answers = await this.#pool.askAll(askReadiness, null, answerMs);
-    const checks = joinedChecks(answers, this.#count);
+    const responses = await this.#pool.askAll(fetchReadiness, null, responseTimeoutMs);
+    const checks = joinedChecks(responses, this.#count);
     checks.configuration = { ok: true, message: this.#reloads.summary };
     if (this.#draining) checks.gateway = { ok: false, message: "shutting down" };
     return { ready: Object.values(checks).every(({ ok }) => ok), checks };

@@ -1,11 +1,11 @@
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
 import {
-  askFiles,
+  fetchFiles,
+  type ReloadDecision,
+  type ReloadDecisionRequest,
   type ReloadResponse,
-  type ReloadVerdict,
   reloadWorker,
-  type VerdictRequest,
 } from "./messages.js";
 
 /** How a reload of all workers ended. */
@@ -27,7 +27,7 @@ export class ReloadRound {
   readonly #hash: string;
   /** Those of which nothing is known yet. */
   readonly #building: Set<WorkerProcess>;
-  readonly #asking = new Map<WorkerProcess, (verdict: ReloadVerdict) => void>();
+  readonly #waiting = new Map<WorkerProcess, (decision: ReloadDecision) => void>();
   /** Of the files of the workers that have reported. */
   #digest: string | undefined;
   #files: Uint8Array | undefined;
@@ -64,12 +64,12 @@ export class ReloadRound {
   }
 
   /** A worker could take a configuration. */
-  verdictFor(worker: WorkerProcess, { hash, digest }: VerdictRequest): Promise<ReloadVerdict> {
+  decisionFor(worker: WorkerProcess, { hash, digest }: ReloadDecisionRequest): Promise<ReloadDecision> {
     this.#digest ??= digest;
     if (hash !== this.#hash || digest !== this.#digest)
       this.refuse(`the files were changed while worker ${worker.id} was reading them; reload again`);
     return new Promise(resolve => {
-      this.#asking.set(worker, resolve);
+      this.#waiting.set(worker, resolve);
       this.#known(worker);
     });
   }
@@ -87,9 +87,9 @@ export class ReloadRound {
   }
 
   async #accept(): Promise<void> {
-    for (const { channel } of this.#asking.keys()) {
+    for (const { channel } of this.#waiting.keys()) {
       try {
-        this.#files = await channel.ask(askFiles, null);
+        this.#files = await channel.ask(fetchFiles, null);
         break;
       } catch {
         // It has ended; they have all read the same.
@@ -98,8 +98,8 @@ export class ReloadRound {
     this.#settle({ go: true });
   }
 
-  #settle(verdict: ReloadVerdict): void {
-    for (const settle of this.#asking.values()) settle(verdict);
-    this.#asking.clear();
+  #settle(decision: ReloadDecision): void {
+    for (const settle of this.#waiting.values()) settle(decision);
+    this.#waiting.clear();
   }
 }

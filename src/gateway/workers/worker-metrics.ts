@@ -1,9 +1,9 @@
 import { Counter, Gauge } from "prom-client";
 import { type MetricsFormat, metricText } from "../../telemetry/exposition.js";
 import type { Metrics } from "../../telemetry/metrics.js";
-import { addUp, lasting, type MetricState, metricStates } from "../../telemetry/totals.js";
+import { addUp, cumulative, type MetricState, metricStates } from "../../telemetry/totals.js";
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
-import { askMetrics, reportMetrics } from "./messages.js";
+import { fetchMetrics, reportMetrics } from "./messages.js";
 
 /** Milliseconds that a worker has at a scrape; after that its last report is used. */
 const scrapeMs = 2000;
@@ -26,7 +26,7 @@ export class WorkerMetrics {
       worker.channel.onMessage(reportMetrics, states => void this.#reports.set(worker, states));
     });
     pool.onLeft(worker => {
-      this.#past = addUp([this.#past, lasting(this.#reports.get(worker) ?? [])]);
+      this.#past = addUp([this.#past, cumulative(this.#reports.get(worker) ?? [])]);
       this.#reports.delete(worker);
     });
   }
@@ -41,7 +41,7 @@ export class WorkerMetrics {
 
   /** Of all processes, added up. */
   async states(): Promise<MetricState[]> {
-    const answers = await this.#pool.askAll(askMetrics, null, scrapeMs);
+    const answers = await this.#pool.askAll(fetchMetrics, null, scrapeMs);
     const serving = new Set(this.#pool.serving);
     for (const { worker, response } of answers) {
       // One that has ended meanwhile is in the past already.

@@ -21,13 +21,13 @@ import { hashOf } from "../reload/reload-status.js";
 import { reportedError } from "../reload/reloads.js";
 import { processStatus } from "../status.js";
 import {
-  askBindings,
-  askFiles,
-  askMetrics,
-  askPaths,
-  askProcess,
-  askReadiness,
-  askVerdict,
+  decideReload,
+  fetchBindings,
+  fetchFiles,
+  fetchMetrics,
+  fetchPaths,
+  fetchProcessStatus,
+  fetchReadiness,
   forwardOperation,
   reloadWorker,
   reportMetrics,
@@ -73,7 +73,7 @@ class WorkerGateway {
 
   async #start({ input, worker, first, ports, files }: StartRequest): Promise<StartedWorker> {
     const shared = sharePorts(first, ports);
-    this.#channel.onRequest(askFiles, () => this.#takeRecord());
+    this.#channel.onRequest(fetchFiles, () => this.#takeRecord());
     if (files === undefined) this.#record = recordFiles();
     const gateway = await replayFiles(files, () =>
       withoutOptimizing(() => startGateway(input, { part: this.#part(worker) })),
@@ -106,8 +106,8 @@ class WorkerGateway {
       },
       agree: async (loaded: UsableConfig) => {
         const digest = this.#record?.digest ?? "";
-        const verdict = await channel.ask(askVerdict, { hash: hashOf(loaded), digest });
-        if (!verdict.go) throw reportedError(verdict.reason);
+        const decision = await channel.ask(decideReload, { hash: hashOf(loaded), digest });
+        if (!decision.go) throw reportedError(decision.reason);
       },
     };
   }
@@ -117,11 +117,11 @@ class WorkerGateway {
     const channel = this.#channel;
     const routes = () => view.generation()?.adminRoutes ?? [];
     const operations = new Operations(routes);
-    channel.onRequest(askReadiness, () => readiness(view.state()));
-    channel.onRequest(askBindings, () => view.generation()?.routes.bindings.map(describeBinding) ?? []);
-    channel.onRequest(askMetrics, () => metricStates(view.metrics.registry));
-    channel.onRequest(askProcess, () => processStatus(worker, view.metrics, view.state()));
-    channel.onRequest(askPaths, () => routes().map(({ path }) => path));
+    channel.onRequest(fetchReadiness, () => readiness(view.state()));
+    channel.onRequest(fetchBindings, () => view.generation()?.routes.bindings.map(describeBinding) ?? []);
+    channel.onRequest(fetchMetrics, () => metricStates(view.metrics.registry));
+    channel.onRequest(fetchProcessStatus, () => processStatus(worker, view.metrics, view.state()));
+    channel.onRequest(fetchPaths, () => routes().map(({ path }) => path));
     channel.onRequest(reloadWorker, async ({ trigger, files }) => {
       this.#reloading++;
       const report = await replayFiles(files, () => view.reload(trigger));

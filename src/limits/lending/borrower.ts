@@ -39,7 +39,7 @@ class Holding {
   spentAt = 0;
   /** Permits in use. */
   used = 0;
-  asking: Promise<void> | undefined;
+  pending: Promise<void> | undefined;
   /** Ticks before which there is nothing to be had. */
   emptyUntil = 0;
   /** The debt in the lender's last message, and its time. */
@@ -94,7 +94,7 @@ class Wallet {
     if (holding.held === 0) return false;
     holding.held--;
     if (holding.held <= this.#batch / 2 && holding.emptyUntil <= this.#now())
-      this.ask(key, holding).catch(() => undefined);
+      this.borrow(key, holding).catch(() => undefined);
     return true;
   }
 
@@ -107,18 +107,18 @@ class Wallet {
     for (;;) {
       if (this.use(key, holding)) return true;
       if (holding.emptyUntil > this.#now()) return false;
-      await within(this.ask(key, holding), maxWaitMs);
+      await within(this.borrow(key, holding), maxWaitMs);
     }
   }
 
-  ask(key: string, holding: Holding): Promise<void> {
-    holding.asking ??= this.#ask(key, holding).finally(() => {
-      holding.asking = undefined;
+  borrow(key: string, holding: Holding): Promise<void> {
+    holding.pending ??= this.#borrow(key, holding).finally(() => {
+      holding.pending = undefined;
     });
-    return holding.asking;
+    return holding.pending;
   }
 
-  async #ask(key: string, holding: Holding): Promise<void> {
+  async #borrow(key: string, holding: Holding): Promise<void> {
     const { spent, age } = this.#spent(holding);
     const rate = this.#rate;
     const request = this.#request(key, { spent, age, returned: 0 }, this.#batch);
@@ -173,7 +173,7 @@ class Wallet {
 
   /** Gives all back. Permits in use are kept. */
   #forget(key: string, holding: Holding): void {
-    if (holding.asking !== undefined) return;
+    if (holding.pending !== undefined) return;
     if (this.report(key, holding) && holding.used === 0) this.#holdings.delete(key);
   }
 

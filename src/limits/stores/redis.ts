@@ -20,7 +20,7 @@ const defaultTimeoutMs = 100;
 /** Milliseconds in which a server is not used after it has not responded. */
 const pause = 1000;
 /** Milliseconds without any response after which the connection is closed, with all pending commands. */
-const hopeless = 5000;
+const reconnectAfterMs = 5000;
 /** Most milliseconds between two attempts to connect. */
 const maxPauseMs = 2000;
 /** Milliseconds of one step to a connection. */
@@ -148,7 +148,7 @@ function connect(
         silentUntil = time + pause;
         openSince ??= time;
         availability.failed(redis, String(error), "does not answer");
-        if (time - openSince > hopeless || (canMove(servers) && isMoved(error))) {
+        if (time - openSince > reconnectAfterMs || (canMove(servers) && isMoved(error))) {
           openSince = undefined;
           redis.disconnect(true);
         }

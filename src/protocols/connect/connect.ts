@@ -62,7 +62,7 @@ export const connect: Protocol = {
 };
 
 /** Whether a request for a path that serves no REST is one of Connect though `connect.accepts` does not recognise it. */
-export function speaksConnectAlone(request: InboundRequest): boolean {
+export function isConnectWithoutRest(request: InboundRequest): boolean {
   const { method } = request;
   if (method === "GET" || method === "HEAD") return true;
   return method === "POST" && bareType(request.header("content-type") ?? "") === "application/json";

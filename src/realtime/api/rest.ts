@@ -20,7 +20,7 @@ import {
   publishProblem,
 } from "../chat/frame-reader.js";
 import type { PublishFrame, SendFrame } from "../chat/frames.js";
-import { allowed, keyOf, rewritten, serverOnly } from "../chat/speaking.js";
+import { allowed, keyOf, rewritten, serverOnly } from "../chat/publishing.js";
 import type { Realtime } from "../realtime.js";
 import { type Content, contentMembers } from "../rooms/content.js";
 import { newSession } from "../rooms/local-hub.js";
@@ -103,21 +103,21 @@ async function send(
   local.kinds.requireOwner(name, identity?.subject);
   settings.roomPolicy?.require(identity, name);
   const frame = frameOf(body, name, from);
-  const asked = local.asks("message", name) ? settings.bridge : undefined;
-  const verdict = await asked?.event("message", sessionOf(request, from), frame);
-  const spoken = verdict === undefined ? frame : allowed(verdict);
-  const content = rewritten(frame, spoken);
-  const sender = spoken.from ?? from;
+  const bridge = local.isBridged("message", name) ? settings.bridge : undefined;
+  const outcome = await bridge?.event("message", sessionOf(request, from), frame);
+  const published = outcome === undefined ? frame : allowed(outcome);
+  const content = rewritten(frame, published);
+  const sender = published.from ?? from;
   const ephemeral = frame.type === "publish" && frame.ephemeral;
   const key = body.optionalText("key");
   const id = key === undefined ? undefined : keyOf(from, key);
-  const place = await local.send(name, JSON.stringify(sender), content, { key: id, ephemeral });
-  if (place === undefined) return raw(`${unsent(name, sender, content)}}`);
-  const { messages } = await hub.since(name, { epoch: place.epoch, seq: place.seq - 1 });
-  const sent = messages.find(({ seq }) => seq === place.seq)?.text;
-  const members = place.duplicate ? ',"duplicate":true}' : "}";
+  const position = await local.send(name, JSON.stringify(sender), content, { key: id, ephemeral });
+  if (position === undefined) return raw(`${unsent(name, sender, content)}}`);
+  const { messages } = await hub.since(name, { epoch: position.epoch, seq: position.seq - 1 });
+  const sent = messages.find(({ seq }) => seq === position.seq)?.text;
+  const members = position.duplicate ? ',"duplicate":true}' : "}";
   if (sent !== undefined) return raw(`${sent.slice(0, -1)}${members}`);
-  const known = `${unsent(name, sender, content)},"seq":${place.seq},"epoch":"${place.epoch}"`;
+  const known = `${unsent(name, sender, content)},"seq":${position.seq},"epoch":"${position.epoch}"`;
   return raw(`${known}${members}`);
 }
 

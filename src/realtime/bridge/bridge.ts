@@ -46,7 +46,7 @@ export type EventKind = keyof EventFrames;
  * The outcome of an event. In a frame that was rewritten only `from` and `message` count; the values of the backend are
  * checked like a client's. A `leave` or `disconnect` cannot be refused.
  */
-export type Verdict<F = EventFrames[EventKind]> =
+export type EventOutcome<F = EventFrames[EventKind]> =
   | { readonly allow: true; readonly frame: F }
   | { readonly allow: false; readonly failure: Failure };
 
@@ -63,7 +63,7 @@ export interface Bridge {
     session: Session,
     frame: EventFrames[K],
     parent?: ParentSpan,
-  ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>>;
+  ): EventOutcome<EventFrames[K]> | Promise<EventOutcome<EventFrames[K]>>;
   /**
    * Responds by `session.send`: `reply`, or `event`s and `end`, or `error`, all with the frame's id.
    * @param text the frame as the client wrote it: numbers of the body keep their digits

@@ -5,14 +5,14 @@ import { Code } from "../../status/code.js";
 import type { Failure } from "../../status/failure.js";
 import type { Span } from "../../telemetry/tracing/span.js";
 import { fromBackend } from "../../upstream/channel.js";
-import type { EventFrames, EventKind, Session, Verdict } from "./bridge.js";
+import type { EventFrames, EventKind, EventOutcome, Session } from "./bridge.js";
 import type { CallRoute, EventPlan } from "./bridge-plan.js";
 import type { Semaphore } from "./semaphore.js";
 import { type BridgeReply, callUnary, failureOf, type PreparedCall } from "./unary-call.js";
 
-/** A verdict and the gRPC code that it rests on. */
+/** An outcome and the gRPC code that it rests on. */
 interface EventDecision<F> {
-  readonly verdict: Verdict<F>;
+  readonly outcome: EventOutcome<F>;
   readonly code: number;
 }
 
@@ -33,7 +33,7 @@ export async function decideEvent<K extends EventKind>(
 ): Promise<EventDecision<EventFrames[K]>> {
   const allowed = { allow: true, frame } as const;
   const first = route();
-  if (first === undefined) return { verdict: allowed, code: Code.OK };
+  if (first === undefined) return { outcome: allowed, code: Code.OK };
   let { plan } = first;
   let response: BridgeReply | undefined;
   const prepare = (): PreparedCall | undefined => {
@@ -56,16 +56,16 @@ export async function decideEvent<K extends EventKind>(
   } catch (error) {
     return refused(failureOf(error));
   }
-  if (response === undefined) return { verdict: allowed, code: Code.OK };
+  if (response === undefined) return { outcome: allowed, code: Code.OK };
   if (response.message === undefined) {
     const { failure } = response;
     if (plan.onFailure === "refuse" || decided(response)) return refused(failure);
-    return { verdict: allowed, code: failure.code };
+    return { outcome: allowed, code: failure.code };
   }
   try {
     const reply = plan.reply?.(frame, response.message);
     const rewritten = (reply instanceof Promise ? await reply : reply) ?? frame;
-    return { verdict: { allow: true, frame: rewritten as EventFrames[K] }, code: Code.OK };
+    return { outcome: { allow: true, frame: rewritten as EventFrames[K] }, code: Code.OK };
   } catch {
     return refused(responseFailure());
   }
@@ -77,5 +77,5 @@ function decided({ origin, failure }: BridgeReply & { readonly message: undefine
 }
 
 function refused<F>(failure: Failure): EventDecision<F> {
-  return { verdict: { allow: false, failure }, code: failure.code };
+  return { outcome: { allow: false, failure }, code: failure.code };
 }

@@ -6,7 +6,7 @@ import { type Span, SpanKind } from "../../telemetry/tracing/span.js";
 import type { Tracer } from "../../telemetry/tracing/tracer.js";
 import { type CallFrame, errorFrame, type FrameId } from "../chat/frames.js";
 import { beginSpan, type ParentSpan } from "../rooms/room-traces.js";
-import type { Bridge, EventFrames, EventKind, Session, Verdict } from "./bridge.js";
+import type { Bridge, EventFrames, EventKind, EventOutcome, Session } from "./bridge.js";
 import type { BridgeMetrics } from "./bridge-metrics.js";
 import { BoundPlan, type BridgeTarget } from "./bridge-plan.js";
 import {
@@ -65,7 +65,7 @@ class SocketBridge implements RpcBridge {
     session: Session,
     frame: EventFrames[K],
     parent?: ParentSpan,
-  ): Verdict<EventFrames[K]> | Promise<Verdict<EventFrames[K]>> {
+  ): EventOutcome<EventFrames[K]> | Promise<EventOutcome<EventFrames[K]>> {
     if (this.#bound?.plan.events[kind] === undefined) return { allow: true, frame };
     if (this.#closed) return { allow: false, failure: closing() };
     return this.#decide(kind, session, frame, parent);
@@ -76,7 +76,7 @@ class SocketBridge implements RpcBridge {
     session: Session,
     frame: EventFrames[K],
     parent: ParentSpan,
-  ): Promise<Verdict<EventFrames[K]>> {
+  ): Promise<EventOutcome<EventFrames[K]>> {
     const span = beginSpan(this.#tracer, parent, `event ${kind}`, SpanKind.Internal);
     const started = performance.now();
     const task = new Task();
@@ -85,12 +85,12 @@ class SocketBridge implements RpcBridge {
     work.turns ??= new Semaphore(sessionLimits);
     const { turns } = work;
     const route = () => this.#bound?.event(kind);
-    const { verdict, code } = await decideEvent(route, turns, session, frame, task.cancellation, span);
+    const { outcome, code } = await decideEvent(route, turns, session, frame, task.cancellation, span);
     if (turns.running === 0) work.turns = undefined;
     this.#metrics.ended(kind, code, (performance.now() - started) / 1000);
     if (span !== undefined) endBridgeSpan(span, session, code);
     this.#end(task);
-    return verdict;
+    return outcome;
   }
 
   call(session: Session, frame: CallFrame, text: string): void {

@@ -31,9 +31,9 @@ import type {
   RoomFrame,
 } from "./frames.js";
 import { ack, CloseCode, expiring, failed, pong, presence, refreshed } from "./frames.js";
+import { Publishing } from "./publishing.js";
 import { expiryNoticeMs, type RenewalRules, renew } from "./renewal.js";
 import { type RoomTokenProviders, verifyRoomToken } from "./room-tokens.js";
-import { Speaking } from "./speaking.js";
 
 export interface ChatOptions {
   readonly rate: FrameRate;
@@ -57,7 +57,7 @@ export class Chat {
   readonly #commands: Commands;
   /** By socket that is not open yet. */
   readonly #expected = new WeakMap<Socket, readonly string[]>();
-  readonly #speaking = new Speaking(this);
+  readonly #publishing = new Publishing(this);
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
   constructor(
@@ -154,8 +154,8 @@ export class Chat {
       this.#refuse(socket, failure, frame.id, frame.room_id);
       return;
     }
-    const spoken = frame.type === "publish" ? withData(frame, text) : frame;
-    if (inTurn(socket, spoken, this.#runner)) return;
+    const complete = frame.type === "publish" ? withData(frame, text) : frame;
+    if (inTurn(socket, complete, this.#runner)) return;
     const failure = gatewayFailure("TOO_MANY_PENDING", `${maxWaiting} frames wait already`, [], {
       retryAfter: 1,
     });
@@ -215,13 +215,13 @@ export class Chat {
     switch (frame.type) {
       case "send-message":
       case "publish":
-        return this.#speaking.say(socket, frame);
+        return this.#publishing.publish(socket, frame);
       case "subscribe":
         return this.#commands.subscribe(socket, frame);
       case "unsubscribe":
         return this.#commands.unsubscribe(socket, frame);
       case "history":
-        return this.#speaking.history(socket, frame);
+        return this.#publishing.history(socket, frame);
       case "join-room":
         return this.#join(socket, frame);
       case "leave-room":
@@ -255,12 +255,16 @@ export class Chat {
       socket.roomTokens.set(frame.room_id, token);
     }
     if (socket.identity === undefined) socket.subject = from;
-    if (bridge === undefined || socket.rooms.has(frame.room_id) || !this.local.asks("join", frame.room_id))
+    if (
+      bridge === undefined ||
+      socket.rooms.has(frame.room_id) ||
+      !this.local.isBridged("join", frame.room_id)
+    )
       return this.#enter(socket, frame, from);
     this.local.requireRoom(socket);
-    const entered = whenReady(bridge.event("join", socket, { ...frame, from }), verdict => {
-      if (!verdict.allow) throw refused(verdict);
-      return this.#enterAllowed(bridge, socket, frame, rewrittenName(verdict.frame.from, from));
+    const entered = whenReady(bridge.event("join", socket, { ...frame, from }), outcome => {
+      if (!outcome.allow) throw refused(outcome);
+      return this.#enterAllowed(bridge, socket, frame, rewrittenName(outcome.frame.from, from));
     });
     return entered ?? undefined;
   }
@@ -270,7 +274,7 @@ export class Chat {
     try {
       await this.#enter(socket, frame, from);
     } catch (error) {
-      if (this.local.asks("leave", frame.room_id))
+      if (this.local.isBridged("leave", frame.room_id))
         await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
       throw error;
     }
@@ -293,7 +297,7 @@ export class Chat {
     const from = claimed(socket, frame, joined);
     this.local.leave(socket, name);
     if (id !== undefined) this.respond(socket, ack(id, name, undefined));
-    if (bridge === undefined || !this.local.asks("leave", name)) return undefined;
+    if (bridge === undefined || !this.local.isBridged("leave", name)) return undefined;
     return whenReady(bridge.event("leave", socket, { ...frame, from }), () => undefined);
   }
 

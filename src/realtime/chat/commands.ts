@@ -72,7 +72,7 @@ export class Commands {
     if (from === undefined || (frame.expired && socket.roomTokens?.has(room))) return undefined;
     local.leave(socket, room);
     this.#tell(socket, left(room, reason));
-    if (options.bridge === undefined || !local.asks("leave", room)) return undefined;
+    if (options.bridge === undefined || !local.isBridged("leave", room)) return undefined;
     const notified = options.bridge.event("leave", socket, { type: "leave-room", room_id: room, from });
     return whenReady(notified, () => undefined);
   }

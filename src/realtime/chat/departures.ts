@@ -56,7 +56,7 @@ export class Departures {
     const running = new Map(Array.from(lanes ?? [], ([room, lane]) => [room, lane.running]));
     const left = leaves.map(async leave => {
       await running.get(leave.room_id);
-      if (this.#local.asks("leave", leave.room_id)) await bridge.event("leave", socket, leave);
+      if (this.#local.isBridged("leave", leave.room_id)) await bridge.event("leave", socket, leave);
     });
     await Promise.all([...left, ...running.values()]);
     await bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code });

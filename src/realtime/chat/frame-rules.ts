@@ -1,5 +1,5 @@
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
-import type { Verdict } from "../bridge/bridge.js";
+import type { EventOutcome } from "../bridge/bridge.js";
 import type { FrameRate, Lane, Socket } from "../rooms/socket.js";
 import { nameProblem } from "./frame-reader.js";
 import type {
@@ -45,7 +45,7 @@ export function notMember(room: string): GatewayError {
 }
 
 /** The error for a refusal by a backend. */
-export function refused({ failure }: Extract<Verdict, { allow: false }>): GatewayError {
+export function refused({ failure }: Extract<EventOutcome, { allow: false }>): GatewayError {
   return new GatewayError(failure);
 }
 

@@ -27,7 +27,7 @@ import {
   namesOf,
   presentOf,
   type RoomFollower,
-  type RoomOccupants,
+  type RoomMembers,
 } from "./memberships.js";
 import { Notices } from "./notices.js";
 import { type DisconnectRequest, OpenSockets } from "./open-sockets.js";
@@ -136,7 +136,7 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   /** Whether backends want to know of it. */
-  asks(event: RoomEvent, name: string): boolean {
+  isBridged(event: RoomEvent, name: string): boolean {
     const kind = this.#rooms.get(name)?.kind ?? this.#kinds.find(name);
     return kind?.events.has(event) ?? true;
   }
@@ -273,7 +273,7 @@ export class LocalHub implements Receiver, SocketOwner {
   }
 
   /** How many sessions are in a room on all nodes, and at most `most` of their names, each once. */
-  present(name: string, most: number): RoomOccupants | Promise<RoomOccupants> {
+  present(name: string, most: number): RoomMembers | Promise<RoomMembers> {
     if (this.kindOf(name).presence === "sockets") {
       return whenReady(this.members(name), all => ({ count: all.length, members: all.slice(0, most) }));
     }

@@ -249,7 +249,7 @@ function requirePlace({ members, kind: { maxMembers } }: Room, others: readonly 
 }
 
 /** The members of a room, as far as they are shown. */
-export interface RoomOccupants {
+export interface RoomMembers {
   /** Sessions. */
   readonly count: number;
   /** Names, each once, or sessions; not all of them where they are many. */
@@ -257,7 +257,7 @@ export interface RoomOccupants {
 }
 
 /** @param most names */
-export function presentOf(count: number, all: Iterable<string>, most: number): RoomOccupants {
+export function presentOf(count: number, all: Iterable<string>, most: number): RoomMembers {
   const names = new Set<string>();
   for (const name of all) {
     if (names.size === most) break;

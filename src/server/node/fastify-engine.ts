@@ -15,7 +15,7 @@ import { FrameConnections } from "./frame-connections.js";
 import { closeLingering, lingerAfterLast } from "./lingering-close.js";
 import { type Fault, type NodeConnection, NodeConnections } from "./node-connections.js";
 import { NodeExchange, originForm, takeHostOf } from "./node-exchange.js";
-import { asksForWebSocket, holdUntilIdle, NodeUpgrade, putBack } from "./node-upgrade.js";
+import { holdUntilIdle, isWebSocketUpgrade, NodeUpgrade, putBack } from "./node-upgrade.js";
 import { ProxyHeaders } from "./proxy-headers.js";
 
 /** Listens with Fastify. One wildcard route takes everything: matching is ours, on the raw path. */
@@ -68,7 +68,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
   // Node.js would keep the first thousand headers and silently drop the others; `maxHeaderSize` bounds them all.
   server.maxHeadersCount = 0;
   const connected = options.tls === undefined ? "connection" : "secureConnection";
-  if (options.http2 === true) divert(server, connected, listener, options);
+  if (options.http2 === true) detectHttp2(server, connected, listener, options);
   server.on(connected, socket => void listener.connections.of(socket));
   // An unknown expectation is ignored (RFC 9110 §10.1.1); Node.js alone would respond with 417.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
@@ -114,7 +114,7 @@ export async function startFastifyEngine(options: EngineOptions): Promise<Engine
 }
 
 /** Passes only connections that do not use HTTP/2 to Node.js. */
-function divert(server: Server, event: string, listener: Listener, options: EngineOptions): void {
+function detectHttp2(server: Server, event: string, listener: Listener, options: EngineOptions): void {
   const parsers = server.listeners(event);
   server.removeAllListeners(event);
   // Connections that were checked come again after an upgrade, and do not change their protocol.
@@ -235,9 +235,9 @@ class Listener {
   upgrade(request: IncomingMessage, head: Buffer, parse: () => void): void {
     const { socket } = request;
     const connection = this.connections.of(socket);
-    const asks = asksForWebSocket(request);
-    if (!asks || connection.underWay.size > 0 || connection.last) {
-      putBack(request, head, asks, connection, parse);
+    const isUpgrade = isWebSocketUpgrade(request);
+    if (!isUpgrade || connection.underWay.size > 0 || connection.last) {
+      putBack(request, head, isUpgrade, connection, parse);
       return;
     }
     const options = this.#options;

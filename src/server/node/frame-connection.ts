@@ -40,7 +40,7 @@ export function frameReceiver(
 /** A WebSocket over a connection of Node.js: the frames are read by `ws`, and written here. */
 export abstract class FrameConnection {
   /** When something came last, as `performance.now` has it. */
-  heard = performance.now();
+  receivedAt = performance.now();
   /** A ping has been sent since. */
   pinged = false;
   readonly #owner: FrameOwner;
@@ -146,7 +146,7 @@ export abstract class FrameConnection {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.heard = performance.now();
+    this.receivedAt = performance.now();
     this.#net.resume();
   }
 
@@ -203,7 +203,7 @@ export abstract class FrameConnection {
   }
 
   #receive(chunk: Buffer): void {
-    this.heard = performance.now();
+    this.receivedAt = performance.now();
     this.pinged = false;
     if (this.#open && !this.#receiver.write(chunk)) this.#net.pause();
   }

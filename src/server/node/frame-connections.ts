@@ -44,14 +44,14 @@ export class FrameConnections implements FrameOwner {
 
   #tick(): void {
     const now = performance.now();
-    const asked = this.#idleTimeoutMs - pingTime(this.#idleTimeoutMs);
+    const pingAfterMs = this.#idleTimeoutMs - pingTime(this.#idleTimeoutMs);
     for (const connection of this.#connections) {
-      const silent = now - connection.heard;
+      const silent = now - connection.receivedAt;
       if (connection.isOverdue(now)) connection.close();
       // Its client's frames are not read: only a ping that cannot be delivered shows that it has gone.
       else if (connection.paused) connection.ping();
       else if (silent >= this.#idleTimeoutMs) connection.close();
-      else if (silent >= asked && !connection.pinged) connection.ping();
+      else if (silent >= pingAfterMs && !connection.pinged) connection.ping();
     }
   }
 }

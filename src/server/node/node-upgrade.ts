@@ -17,7 +17,7 @@ const maxEarlyBytes = 65_536;
  * Whether a request is a WebSocket upgrade that can be served (RFC 6455 §4.1): with GET, and by HTTP/1.1, since
  * upgrades are ignored in HTTP/1.0 (RFC 9110 §7.8).
  */
-export function asksForWebSocket(request: IncomingMessage): boolean {
+export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   if (request.method !== "GET" || request.httpVersion !== "1.1") return false;
   const offered = request.headers.upgrade ?? "";
   return offered.split(",").some(protocol => protocol.trim().toLowerCase() === "websocket");

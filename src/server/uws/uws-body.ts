@@ -24,7 +24,7 @@ export class UwsBody {
   #overrun = 0;
   /** Its consumer has its end or its failure, or uws's response must not be used any more. */
   #over = false;
-  #dead = false;
+  #ended = false;
   /** Called once the rest was read, or enough of it. */
   #whenRead: (() => void) | undefined;
   #dropped = 0;
@@ -63,7 +63,7 @@ export class UwsBody {
 
   /** uws's response must not be used any more. */
   abandon(): void {
-    this.#dead = true;
+    this.#ended = true;
     this.#held?.responded();
     this.#setOverrun(0);
   }
@@ -130,13 +130,13 @@ export class UwsBody {
   }
 
   #pause(): void {
-    if (this.#paused || this.complete || this.#dead) return;
+    if (this.#paused || this.complete || this.#ended) return;
     this.#paused = true;
     this.#response.pause();
   }
 
   #resume(): void {
-    if (!this.#paused || this.#dead) return;
+    if (!this.#paused || this.#ended) return;
     this.#paused = false;
     this.#setOverrun(0);
     this.#response.resume();

@@ -57,10 +57,10 @@ class UwsEngine implements Engine, UwsListener {
     const { upgrades, sockets } = options;
     if (upgrades !== undefined && sockets !== undefined)
       takeHandshakes(this.#apps, sockets, (response, request, context) => {
-        const asks =
+        const isUpgrade =
           request.getCaseSensitiveMethod() === "GET" &&
           upgrades(request.getUrl(), name => request.getHeader(name)) === "socket";
-        this.#accept(response, request, asks ? context : undefined);
+        this.#accept(response, request, isUpgrade ? context : undefined);
       });
     this.#apps.any("/*", (response, request) => this.#accept(response, request));
   }

@@ -61,11 +61,11 @@ export class Tracer {
     return new Span(scope, undefined, name, kind);
   }
 
-  /** @param asked whether the caller has sampled the trace */
-  #records(asked: boolean): boolean {
+  /** @param requested whether the caller has sampled the trace */
+  #records(requested: boolean): boolean {
     const { parents, sample, max_parents: most } = this.#sampling;
     if (parents === "sample") return Math.random() < sample;
-    if (!asked) return false;
+    if (!requested) return false;
     const now = this.#now();
     this.#permits = Math.min(most, this.#permits + ((now - this.#filledAt) * most) / 1000);
     this.#filledAt = now;

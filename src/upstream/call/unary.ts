@@ -79,10 +79,10 @@ class OpenUnary extends OpenCall {
   #retries({ status, trailers }: StreamOutcome): boolean {
     const { retry, observer } = this.host;
     if (retry === undefined || !this.#call.retryable || !retry.allows(this.#attempt, status)) return false;
-    const asked = pushback(trailers);
-    if (asked === "never") return false;
+    const pushbackMs = pushback(trailers);
+    if (pushbackMs === "never") return false;
     this.#backoff ??= retry.backoff();
-    const pause = asked ?? this.#backoff.next();
+    const pause = pushbackMs ?? this.#backoff.next();
     if (pause >= this.remaining || !retry.budget.takeRetry()) return false;
     observer?.retried(this.#call.path, status.code);
     this.#attempt++;

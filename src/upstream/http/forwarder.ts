@@ -13,7 +13,7 @@ import {
   type BackendResponse,
 } from "./client.js";
 import { backendFailure, backendTarget, clientHeaders } from "./message.js";
-import { askUpgrade, joinSockets, type UpgradeResponse } from "./upgrade.js";
+import { joinSockets, requestUpgrade, type UpgradeResponse } from "./upgrade.js";
 
 /** Requests below one prefix that go to an HTTP backend as they are. */
 export interface ForwardedPrefix extends BackendClientOptions {
@@ -41,7 +41,7 @@ export interface Forwarder {
 export interface Forwarders {
   of(prefix: string): Forwarder;
   /** Resolves once no WebSocket is open. */
-  quiet(): Promise<void>;
+  whenIdle(): Promise<void>;
   /** Ends all requests under way. */
   close(): Promise<void>;
 }
@@ -71,7 +71,7 @@ export async function createForwarders(prefixes: readonly ForwardedPrefix[]): Pr
       upgrade: async request => {
         const origin = prefix.next();
         request.goesTo(origin);
-        const response = await askUpgrade(request, origin, prefix);
+        const response = await requestUpgrade(request, origin, prefix);
         if (response.kind === "switched") return response;
         return { ...response, headers: clientHeaders(response.headers, prefix.prefix, rewrite) };
       },
@@ -85,7 +85,7 @@ export async function createForwarders(prefixes: readonly ForwardedPrefix[]): Pr
   await app.ready();
   return {
     of: prefix => byPrefix.get(prefix) as Forwarder,
-    async quiet() {
+    async whenIdle() {
       while (open.size > 0) await Promise.all(Array.from(open, socket => once(socket, "close")));
     },
     async close() {

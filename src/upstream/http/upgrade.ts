@@ -32,7 +32,7 @@ export interface UpgradeOptions {
 }
 
 /** Requests a WebSocket of a backend. Rejects with a GatewayError, or with the reason of the signal. */
-export function askUpgrade(
+export function requestUpgrade(
   request: BackendRequest,
   origin: string,
   { timeoutMs, tls }: UpgradeOptions,

@@ -30,7 +30,7 @@ export class ReflectionCollection {
   readonly #session: ReflectionSession;
   readonly #files = new Map<string, Uint8Array>();
   /** Names of files that were requested, found or not. */
-  readonly #asked = new Set<string>();
+  readonly #requested = new Set<string>();
   readonly #imported = new Set<string>();
   readonly #limits: ReflectionLimits;
   #bytes = 0;
@@ -42,11 +42,11 @@ export class ReflectionCollection {
 
   async collect(): Promise<ReflectedDescriptors> {
     const services = await this.#services();
-    await this.#ask(services.map(symbol => ({ kind: "symbol", symbol })));
+    await this.#request(services.map(symbol => ({ kind: "symbol", symbol })));
     if (services.length > 0 && this.#files.size === 0) {
       throw new Error("the upstream lists services, but gives the file of none of them");
     }
-    await this.#ask(await this.#extensions());
+    await this.#request(await this.#extensions());
     await this.#imports();
     await this.#missingTypes();
     return { files: this.#sorted(), services: [...services].sort() };
@@ -54,7 +54,7 @@ export class ReflectionCollection {
 
   /** The files that define these symbols, and all that those import. Symbols that the upstream lacks bring none. */
   async collectSymbols(symbols: readonly string[]): Promise<readonly Uint8Array[]> {
-    await this.#ask(symbols.map(symbol => ({ kind: "symbol", symbol })));
+    await this.#request(symbols.map(symbol => ({ kind: "symbol", symbol })));
     await this.#imports();
     await this.#missingTypes();
     return this.#sorted();
@@ -65,7 +65,7 @@ export class ReflectionCollection {
   }
 
   async #services(): Promise<readonly string[]> {
-    const [response] = await this.#session.ask([{ kind: "services" }]);
+    const [response] = await this.#session.request([{ kind: "services" }]);
     if (response?.kind === "services") return response.services;
     const why =
       response?.kind === "error" ? `${codeName(response.code)}: ${response.message}` : "no list came";
@@ -73,7 +73,7 @@ export class ReflectionCollection {
   }
 
   async #extensions(): Promise<ReflectionRequest[]> {
-    const responses = await this.#session.ask(extendedTypes.map(type => ({ kind: "extensions", type })));
+    const responses = await this.#session.request(extendedTypes.map(type => ({ kind: "extensions", type })));
     return responses.flatMap((response, index) => {
       const type = extendedTypes[index]!;
       if (response.kind !== "extensions") return [];
@@ -85,10 +85,12 @@ export class ReflectionCollection {
 
   async #imports(): Promise<void> {
     for (;;) {
-      const missing = [...this.#imported].filter(name => !this.#files.has(name) && !this.#asked.has(name));
+      const missing = [...this.#imported].filter(
+        name => !this.#files.has(name) && !this.#requested.has(name),
+      );
       if (missing.length === 0) return;
-      for (const name of missing) this.#asked.add(name);
-      await this.#ask(missing.map(name => ({ kind: "file", name })));
+      for (const name of missing) this.#requested.add(name);
+      await this.#request(missing.map(name => ({ kind: "file", name })));
     }
   }
 
@@ -97,20 +99,20 @@ export class ReflectionCollection {
    * than the files that import it.
    */
   async #missingTypes(): Promise<void> {
-    const asked = new Set<string>();
-    while ([...this.#asked].some(name => !this.#files.has(name))) {
+    const requested = new Set<string>();
+    while ([...this.#requested].some(name => !this.#files.has(name))) {
       const undefinedNames = await inTurns(createPace(), undefinedTypes([...this.#files.values()]));
-      const missing = undefinedNames.filter(symbol => !asked.has(symbol));
+      const missing = undefinedNames.filter(symbol => !requested.has(symbol));
       if (missing.length === 0) return;
-      for (const symbol of missing) asked.add(symbol);
-      await this.#ask(missing.map(symbol => ({ kind: "symbol", symbol })));
+      for (const symbol of missing) requested.add(symbol);
+      await this.#request(missing.map(symbol => ({ kind: "symbol", symbol })));
       await this.#imports();
     }
   }
 
   /** Keeps the files of the responses; a request that fails brings none. */
-  async #ask(requests: readonly ReflectionRequest[]): Promise<void> {
-    for (const response of await this.#session.ask(requests)) {
+  async #request(requests: readonly ReflectionRequest[]): Promise<void> {
+    for (const response of await this.#session.request(requests)) {
       if (response.kind === "files") for (const file of response.files) this.#keep(file);
     }
   }

@@ -51,11 +51,11 @@ export class ReflectionSession {
    * Sends all; the responses are in the same order.
    * @throws ReflectionEnded, or Error where a response cannot be understood
    */
-  async ask(requests: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
+  async request(requests: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
     const responses: ReflectionResponse[] = [];
     for (let start = 0; start < requests.length; start += maxPipelined) {
       const batch = requests.slice(start, start + maxPipelined);
-      responses.push(...(await Promise.all(batch.map(request => this.#ask(request)))));
+      responses.push(...(await Promise.all(batch.map(request => this.#request(request)))));
     }
     return responses;
   }
@@ -64,7 +64,7 @@ export class ReflectionSession {
     this.#cancel();
   }
 
-  #ask(request: ReflectionRequest): Promise<ReflectionResponse> {
+  #request(request: ReflectionRequest): Promise<ReflectionResponse> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) {
         reject(this.#ended);

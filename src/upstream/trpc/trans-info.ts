@@ -146,16 +146,16 @@ const entry = new Entry();
 const entryFields = new HeaderFields();
 
 /**
- * The metadata in entries of `trans_info`, whose positions in `bytes` are `places`: from, to, and so on. Left out are
+ * The metadata in entries of `trans_info`, whose positions in `bytes` are `ranges`: from, to, and so on. Left out are
  * entries that cannot be metadata (no legal name, a text that is not printable ASCII), those of the framework, and
  * those of `sent` that the server only returns: tRPC-Go returns every entry of the request, and these are not for the
  * caller.
  */
-export function readTransInfo(bytes: Buffer, places: readonly number[], sent: Metadata): Metadata {
+export function readTransInfo(bytes: Buffer, ranges: readonly number[], sent: Metadata): Metadata {
   let metadata: [name: string, value: string | Uint8Array][] | undefined;
-  for (let index = 0; index < places.length; index += 2) {
+  for (let index = 0; index < ranges.length; index += 2) {
     entry.clear();
-    if (!entryFields.read(bytes, places[index]!, places[index + 1]!, entry)) continue;
+    if (!entryFields.read(bytes, ranges[index]!, ranges[index + 1]!, entry)) continue;
     if (isEcho(bytes, entry, sent)) continue;
     const name = bytes.toString("latin1", entry.keyFrom, entry.keyTo).toLowerCase();
     if (!legalName.test(name) || isFrameworkName(name)) continue;

@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { after, test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
 import type { Identity } from "../../../src/auth/identity.js";
-import type { EventFrames, Verdict } from "../../../src/realtime/bridge/bridge.js";
+import type { EventFrames, EventOutcome } from "../../../src/realtime/bridge/bridge.js";
 import type { BridgeConfig, EventConfig } from "../../../src/realtime/bridge/compile-bridge.js";
 import { type BridgeSystem, startBridge, testSession } from "./bridge-system.js";
 import { type RoomsBackend, startHangingServer, startRoomsBackend, type Unary } from "./rooms-backend.js";
@@ -34,9 +34,9 @@ function post(message: string, id?: number): EventFrames["message"] {
   return id === undefined ? frame : { ...frame, id };
 }
 
-function refusal(verdict: Verdict): { reason: string; message: string; code: number } {
+function refusal(verdict: EventOutcome): { reason: string; message: string; code: number } {
   assert.equal(verdict.allow, false);
-  const { reason, message, code } = (verdict as Verdict & { allow: false }).failure;
+  const { reason, message, code } = (verdict as EventOutcome & { allow: false }).failure;
   return { reason, message, code };
 }
 

@@ -36,7 +36,7 @@ type ApiKeyConfig = Loaded<typeof ApiKeySchema>;
 export const apiKey = {
   name: "api_key",
   schema: ApiKeySchema,
-  check: (at, { keys }, _surroundings, findings) => checkPath([...at, "keys"], keys, "file", findings),
+  check: (at, { keys }, _context, findings) => checkPath([...at, "keys"], keys, "file", findings),
   inspect: ({ keys }, { name, passedHeaders, add }) =>
     add(readApiKeys(keys, name, passedHeaders).diagnostics),
   describe: config => describePlacement(placementOf(config, "x-api-key"), "An API key."),

@@ -23,7 +23,7 @@ type ForwardAuthConfig = Loaded<typeof ForwardAuthSchema>;
 export const forwardAuth = {
   name: "forward_auth",
   schema: ForwardAuthSchema,
-  check: (at, { url }, _surroundings, findings) => checkWebUrl([...at, "url"], url, "credentials", findings),
+  check: (at, { url }, _context, findings) => checkWebUrl([...at, "url"], url, "credentials", findings),
   describe: config => describeDecision(config),
   create: createForwardAuth,
 } as const satisfies ProviderType<ForwardAuthConfig>;

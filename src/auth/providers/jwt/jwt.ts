@@ -25,8 +25,8 @@ import { type Claims, claimAt, metadataMapper, parseClaims, scopesOf, subjectOf 
 import { credentialReader, describePlacement, placementOf } from "../../credential.js";
 import type {
   AuthDependencies,
+  ProviderCheckContext,
   ProviderInspection,
-  ProviderSurroundings,
   ProviderType,
 } from "../../provider.js";
 import { CredentialRefusal, type Provider, type RefusalReason } from "../../provider.js";
@@ -127,7 +127,7 @@ const keyKinds = ["jwks", "public_key", "secret"] as const;
 function checkJwt(
   path: Path,
   provider: DraftOf<JwtConfig>,
-  _surroundings: ProviderSurroundings,
+  _context: ProviderCheckContext,
   findings: Findings,
 ): void {
   const found = keyKinds.filter(key => key in provider);

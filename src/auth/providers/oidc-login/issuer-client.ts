@@ -87,7 +87,7 @@ export class IssuerClient {
     query: string,
     login: { readonly state: string; readonly nonce: string; readonly codeVerifier: string },
   ): Promise<Tokens> {
-    return this.#asked("invalid", async ({ oidc, configuration }) => {
+    return this.#call("invalid", async ({ oidc, configuration }) => {
       const response = await oidc.authorizationCodeGrant(
         configuration,
         new URL(`${this.#redirectUri}?${query}`),
@@ -99,7 +99,7 @@ export class IssuerClient {
 
   /** @throws IssuerFailure */
   refresh(refreshToken: string): Promise<Tokens> {
-    return this.#asked("refused", async ({ oidc, configuration }) => {
+    return this.#call("refused", async ({ oidc, configuration }) => {
       const response = await oidc.refreshTokenGrant(configuration, refreshToken);
       return this.#tokens(oidc, configuration, response);
     });
@@ -107,7 +107,7 @@ export class IssuerClient {
 
   /** Revokes a refresh token (RFC 7009), where the issuer can. @throws IssuerFailure */
   revoke(refreshToken: string): Promise<void> {
-    return this.#asked("refused", async ({ oidc, configuration }) => {
+    return this.#call("refused", async ({ oidc, configuration }) => {
       if (configuration.serverMetadata().revocation_endpoint === undefined) return;
       await oidc.tokenRevocation(configuration, refreshToken, { token_type_hint: "refresh_token" });
     });
@@ -119,7 +119,7 @@ export class IssuerClient {
    * @throws IssuerFailure
    */
   endSessionUrl(returnTo: string, idToken: string | undefined): Promise<string | undefined> {
-    return this.#asked("refused", async ({ oidc, configuration }) => {
+    return this.#call("refused", async ({ oidc, configuration }) => {
       if (configuration.serverMetadata().end_session_endpoint === undefined) return undefined;
       const hint = idToken === undefined ? {} : { id_token_hint: idToken };
       return oidc.buildEndSessionUrl(configuration, { post_logout_redirect_uri: returnTo, ...hint }).href;
@@ -127,10 +127,10 @@ export class IssuerClient {
   }
 
   /** @param grant the result where the issuer does not accept the code or the refresh token */
-  async #asked<T>(grant: IssuerFailure["result"], ask: (ready: Ready) => Promise<T>): Promise<T> {
+  async #call<T>(grant: IssuerFailure["result"], send: (ready: Ready) => Promise<T>): Promise<T> {
     const ready = await this.#use();
     try {
-      return await ask(ready);
+      return await send(ready);
     } catch (error) {
       throw failureOf(ready.oidc, error, grant);
     }

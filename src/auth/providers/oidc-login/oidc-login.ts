@@ -29,7 +29,7 @@ import { Sessions } from "./sessions.js";
 export const oidcLogin = {
   name: "oidc_login",
   schema: OidcLoginSchema,
-  check: (at, config, _surroundings, findings) => checkOidcLogin(at, config, findings),
+  check: (at, config, _context, findings) => checkOidcLogin(at, config, findings),
   describe: config => [
     {
       type: "apiKey",
@@ -121,8 +121,9 @@ class OidcLogin implements Provider {
   close(): void {}
 
   async #login(request: ProviderRequest): Promise<ProviderResponse> {
-    const asked = queryValue(request.query, "return_to");
-    const returnTo = typeof asked === "string" && isOwnPath(asked) ? asked : homePath(this.#config);
+    const requested = queryValue(request.query, "return_to");
+    const returnTo =
+      typeof requested === "string" && isOwnPath(requested) ? requested : homePath(this.#config);
     const { url, ...checks } = await this.#client.begin().catch(error => {
       this.#logins.unavailable.inc();
       this.#note("warn", `a login cannot begin: ${errorMessage(error)}`);

@@ -167,7 +167,7 @@ export class Sessions {
     const { name, config, refreshes, now } = this.#context;
     const key = tokenHash(`${name} ${config.issuer} ${config.client_id} ${refreshToken}`);
     const { content } = await refreshes.once(key, now, async () => {
-      const refresh = await this.#ask(session, refreshToken);
+      const refresh = await this.#refreshTokens(session, refreshToken);
       return { content: writeRefresh(refresh), keepMs: "session" in refresh ? refreshedMs : refreshPauseMs };
     });
     const refresh = readRefresh(content);
@@ -180,7 +180,7 @@ export class Sessions {
   }
 
   /** Never rejects. */
-  async #ask(session: Session, refreshToken: string): Promise<Refresh> {
+  async #refreshTokens(session: Session, refreshToken: string): Promise<Refresh> {
     const { name, client, refreshed: counters, log, now, config } = this.#context;
     try {
       const tokens = await client.refresh(refreshToken);

@@ -2,7 +2,7 @@ import type { RoomAuthorizer } from "../../auth/authorizer.js";
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import { SpanKind, traced } from "../../telemetry/tracing/span.js";
-import type { Bridge, Verdict } from "../bridge/bridge.js";
+import type { Bridge, EventOutcome } from "../bridge/bridge.js";
 import { roomKey } from "../brokers/broker.js";
 import { count } from "../metrics.js";
 import type { Content } from "../rooms/content.js";
@@ -13,13 +13,13 @@ import type { Socket } from "../rooms/socket.js";
 import { claimed, notMember, refused, rewrittenName } from "./frame-rules.js";
 import { ack, type HistoryFrame, historyPage, type PublishFrame, type SendFrame } from "./frames.js";
 
-type Spoken = SendFrame | PublishFrame;
+type PublishingFrame = SendFrame | PublishFrame;
 
-export interface SpeakingOwner {
+export interface PublishingOwner {
   readonly local: LocalHub;
   readonly options: { readonly policy: RoomAuthorizer | undefined; readonly bridge: Bridge | undefined };
   respond(socket: Socket, text: string): undefined;
-  failed(socket: Socket, frame: Spoken, error: unknown): void;
+  failed(socket: Socket, frame: PublishingFrame, error: unknown): void;
 }
 
 /** The default number of messages of a page of history, and the bytes of a page. */
@@ -27,23 +27,23 @@ const usualPage = 50;
 const maxPageBytes = 256 * 1024;
 
 /** Publishing in rooms, and reading their history. */
-export class Speaking {
-  readonly #owner: SpeakingOwner;
+export class Publishing {
+  readonly #owner: PublishingOwner;
 
-  constructor(owner: SpeakingOwner) {
+  constructor(owner: PublishingOwner) {
     this.#owner = owner;
   }
 
-  say(socket: Socket, frame: Spoken): Promise<void> | undefined {
+  publish(socket: Socket, frame: PublishingFrame): Promise<void> | undefined {
     const { traces } = this.#owner.local.fanOut;
     const span = traces?.tracer.root(frame.type, SpanKind.Server);
-    if (span === undefined) return this.#say(socket, frame, traces && "unrecorded");
+    if (span === undefined) return this.#decide(socket, frame, traces && "unrecorded");
     span.set("messaging.destination.name", frame.room_id);
     span.set("protogate.request_id", socket.requestId);
-    return traced(span, () => this.#say(socket, frame, span));
+    return traced(span, () => this.#decide(socket, frame, span));
   }
 
-  #say(socket: Socket, frame: Spoken, parent: ParentSpan): Promise<void> | undefined {
+  #decide(socket: Socket, frame: PublishingFrame, parent: ParentSpan): Promise<void> | undefined {
     const { policy, bridge } = this.#owner.options;
     const room = socket.rooms.get(frame.room_id);
     const joined = room?.members.get(socket);
@@ -53,14 +53,20 @@ export class Speaking {
     policy?.require(socket.identity, frame.room_id);
     if (bridge === undefined || !room.kind.events.has("message"))
       return this.#publish(socket, frame, from, contentOf(frame), parent);
-    return whenReady(bridge.event("message", socket, { ...frame, from }, parent), verdict => {
-      const spoken = allowed(verdict);
-      const name = rewrittenName(spoken.from, from);
-      return this.#publish(socket, frame, name, rewritten(frame, spoken), parent);
+    return whenReady(bridge.event("message", socket, { ...frame, from }, parent), outcome => {
+      const decided = allowed(outcome);
+      const name = rewrittenName(decided.from, from);
+      return this.#publish(socket, frame, name, rewritten(frame, decided), parent);
     });
   }
 
-  #publish(socket: Socket, frame: Spoken, from: string, content: Content, parent: ParentSpan): undefined {
+  #publish(
+    socket: Socket,
+    frame: PublishingFrame,
+    from: string,
+    content: Content,
+    parent: ParentSpan,
+  ): undefined {
     const { local } = this.#owner;
     const { room_id: room, key } = frame;
     const ephemeral = frame.type === "publish" && frame.ephemeral;
@@ -121,19 +127,19 @@ export function keyOf(from: string, key: string): string {
   return `${key} ${roomKey(from)}`;
 }
 
-export function contentOf(frame: Spoken): Content {
+export function contentOf(frame: PublishingFrame): Content {
   if (frame.type === "send-message") return { message: frame.message };
   const { event, data } = frame;
   return { event, data };
 }
 
 /** @throws GatewayError the backend's refusal */
-export function allowed(verdict: Verdict<Spoken>): Spoken {
-  if (!verdict.allow) throw refused(verdict);
-  return verdict.frame;
+export function allowed(outcome: EventOutcome<PublishingFrame>): PublishingFrame {
+  if (!outcome.allow) throw refused(outcome);
+  return outcome.frame;
 }
 
 /** The content that a backend has decided on: a text of its own replaces the client's content. */
-export function rewritten(frame: Spoken, { message }: Spoken): Content {
+export function rewritten(frame: PublishingFrame, { message }: PublishingFrame): Content {
   return typeof message === "string" ? { message } : contentOf(frame);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { ConcurrencyLimiter, Permit } from "../../src/limits/concurrency.js";
 import type { Loan, LoanRequest, Repayment } from "../../src/limits/lending/bank.js";
-import { borrowFrom, LendingDesk } from "../../src/limits/lending/desk.js";
+import { borrowFrom, TokenLender } from "../../src/limits/lending/token-lender.js";
 import type { ProcessChannel } from "../../src/workers/channel.js";
 import type { WorkerProcess } from "../../src/workers/pool.js";
 import { question } from "../../src/workers/topic.js";
@@ -35,7 +35,7 @@ describe("permits that the primary lends", () => {
 
   beforeEach(() => {
     forked.length = 0;
-    new LendingDesk({ onForked: handle => void forked.push(handle) });
+    new TokenLender({ onForked: handle => void forked.push(handle) });
   });
   afterEach(() => {
     for (const { kill } of workers) kill();

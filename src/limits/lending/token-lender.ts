@@ -16,7 +16,7 @@ const tidyMs = 60_000;
 const sweepMs = 1000;
 
 /** In the primary: lends the tokens of all limits to the workers. */
-export class LendingDesk {
+export class TokenLender {
   readonly #bank = new TokenBank<WorkerProcess>(monotonicTicks);
   readonly #workers = new Set<WorkerProcess>();
   /** Recalls without a response so far, by holder, limit and key. */
