@@ -5,6 +5,7 @@ import { latencyGroup } from "./latency/latency.js";
 import { codecGroup } from "./micro/codec.js";
 import { matcherGroup } from "./micro/matcher.js";
 import { profileGroup } from "./profile/profile.js";
+import { farGroup } from "./realtime/far.js";
 import { realtimeGroup } from "./realtime/realtime.js";
 import { scaleGroup } from "./realtime/scale.js";
 import { sessionsGroup } from "./realtime/sessions.js";
@@ -36,4 +37,5 @@ export const groups: readonly Group[] = [
   soakGroup,
   realtimeSoakGroup,
   scaleGroup,
+  farGroup,
 ];

@@ -18,7 +18,7 @@ import { ClusterPresence } from "./cluster-presence.js";
 import { leasesStream, NatsLeases } from "./nats-leases.js";
 import { isRoomKey, lineageSubject, NatsLineage } from "./nats-lineage.js";
 import { type Nats, NatsLink, type NatsServers } from "./nats-link.js";
-import { asMessage, type LogEntry, NatsLog, ofRepublished, roomsStream } from "./nats-log.js";
+import { type LogEntry, messagesOf, NatsLog, ofRepublished, roomsStream } from "./nats-log.js";
 import { changeOfMessage, membersStream, NatsPresence } from "./nats-presence.js";
 import { NatsWriter } from "./nats-writer.js";
 import { HoldingSpace, RoomFeed } from "./room-feed.js";
@@ -235,9 +235,10 @@ class NatsBroker implements Broker {
     const entries = await this.#link.ask(nats => this.#log.read(nats, key, "all", Number.POSITIVE_INFINITY));
     const oldest = this.#lineage.now() - ttl;
     return entries
-      .filter(entry => isHeld(entry, oldest) && entry.seq <= upTo)
-      .slice(-messages)
-      .map(asMessage);
+      .filter(entry => isHeld(entry, oldest))
+      .flatMap(messagesOf)
+      .filter(({ seq }) => seq <= upTo)
+      .slice(-messages);
   }
 
   async #connecting(nats: Nats): Promise<void> {
@@ -315,7 +316,7 @@ class NatsBroker implements Broker {
       return;
     }
     this.#writer.saw(entry.key, entry);
-    if (entry.kind === "message") feed.message(asMessage(entry));
+    if (entry.kind === "message") for (const each of messagesOf(entry)) feed.message(each);
   }
 
   /** Rooms with members here keep their epoch, however long they have no messages. */
@@ -347,7 +348,7 @@ class NatsBroker implements Broker {
   }
 }
 
-/** Whether an entry is a message that is not too old, by the clock of the server. */
+/** Whether an entry has messages that are not too old, by the clock of the server. */
 function isHeld({ kind, storedAt }: LogEntry, oldest: number): boolean {
   return kind === "message" && storedAt > oldest;
 }

@@ -10,15 +10,20 @@ import { randomHex } from "../../telemetry/ids.js";
 import type { HistoryLimits, Message, RoomPosition } from "./broker.js";
 import type { Nats, StreamNeeds } from "./nats-link.js";
 
-/** An entry of a room's subject: a message, or a marker that keeps the position of a room without messages. */
+/**
+ * An entry of a room's subject: messages, or a marker that keeps the position of a room without messages. The position
+ * is that of its last message.
+ */
 export interface LogEntry extends RoomPosition {
   readonly kind: "message" | "mark";
   /** The room, as `roomKey` writes it. */
   readonly key: string;
   /** Number in the stream, which all rooms share. */
   readonly stored: number;
-  /** Milliseconds since 1970. */
+  /** Of its last message; milliseconds since 1970. */
   readonly at: number;
+  /** Of several messages, in order, time and characters of each: `1700000000000:120 1700000000001:98`; else empty. */
+  readonly parts: string;
   /** When the server has stored it, by its clock; 0 where that is missing. */
   readonly storedAt: number;
   /** That of its writer: see `NatsLineage`. */
@@ -26,12 +31,14 @@ export interface LogEntry extends RoomPosition {
   /** The token of the room's latest lease; empty where there was none. */
   readonly lease: string;
   readonly subject: string;
+  /** Of all messages. */
   readonly text: string;
 }
 
 const EPOCH = "Protogate-Epoch";
 const SEQ = "Protogate-Seq";
 const AT = "Protogate-At";
+const PARTS = "Protogate-Parts";
 const LINEAGE = "Protogate-Lineage";
 const LEASE = "Protogate-Lease";
 const STORED = "Nats-Sequence";
@@ -98,7 +105,8 @@ export class NatsLog {
   async append(
     { messages }: Nats,
     key: string,
-    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text" | "lineage"> & Partial<Pick<LogEntry, "lease">>,
+    entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text" | "lineage"> &
+      Partial<Pick<LogEntry, "lease" | "parts">>,
     after: number,
     id: string | undefined,
   ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
@@ -108,6 +116,7 @@ export class NatsLog {
     head.set(AT, String(entry.at));
     if (entry.lineage > 0) head.set(LINEAGE, String(entry.lineage));
     if (entry.lease) head.set(LEASE, entry.lease);
+    if (entry.parts) head.set(PARTS, entry.parts);
     try {
       const ack = await messages.publish(this.#subjects + key, entry.text, {
         headers: head,
@@ -180,8 +189,23 @@ export function ofRepublished(message: Msg): LogEntry | undefined {
   return stored > 0 ? entryOf(message, message.headers, stored) : undefined;
 }
 
-export function asMessage({ epoch, seq, at, text }: LogEntry): Message {
-  return { epoch, seq, at, text };
+/** The messages of an entry, in order. */
+export function messagesOf({ epoch, seq, at, parts, text }: LogEntry): readonly Message[] {
+  if (parts === "") return [{ epoch, seq, at, text }];
+  const words = parts.split(" ");
+  let start = 0;
+  return words.map((word, index) => {
+    const colon = word.indexOf(":");
+    const end = start + Number(word.slice(colon + 1));
+    const part = text.slice(start, end);
+    start = end;
+    return { epoch, seq: seq - words.length + 1 + index, at: Number(word.slice(0, colon)), text: part };
+  });
+}
+
+/** `LogEntry.parts` */
+export function partsOf(ats: readonly number[], texts: readonly string[]): string {
+  return texts.length === 1 ? "" : texts.map((text, index) => `${ats[index]}:${text.length}`).join(" ");
 }
 
 function ofStored(message: StoredMsg): LogEntry {
@@ -208,6 +232,7 @@ function entryOf(
     epoch: head?.get(EPOCH) ?? "",
     seq: Number(head?.get(SEQ)),
     at: Number(head?.get(AT)),
+    parts: head?.get(PARTS) ?? "",
     stored,
     storedAt,
     lineage: Number(head?.get(LINEAGE) || 0),

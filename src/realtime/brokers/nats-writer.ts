@@ -3,7 +3,7 @@ import { randomHex } from "../../telemetry/ids.js";
 import { brokerUnavailable, type Published, type RoomDraft, type RoomPosition, stamped } from "./broker.js";
 import type { NatsLineage } from "./nats-lineage.js";
 import type { NatsLink } from "./nats-link.js";
-import type { LogEntry, NatsLog } from "./nats-log.js";
+import { type LogEntry, type NatsLog, partsOf } from "./nats-log.js";
 
 /** Where a room is, and the number in the stream of its last entry. */
 export interface Head extends RoomPosition {
@@ -16,12 +16,38 @@ export interface Head extends RoomPosition {
 const maxHeads = 10_000;
 /** Messages that may wait for the one before in their room. */
 const maxWaiting = 1000;
-/** Bytes of the headers of a message at most. */
-const headerRoom = 1024;
+/** Messages of one entry, and characters of their texts, about. */
+const maxBatch = 200;
+const maxBatchSize = 64 * 1024;
+/** Bytes of the headers of an entry at most. */
+const headerRoom = 1024 + maxBatch * 24;
+/** Characters that the position adds to a text, about. */
+const positionSize = 64;
+
+/** Messages that wait together, and are appended as one entry. */
+interface Batch {
+  readonly drafts: RoomDraft[];
+  /** Of the lease that they need. */
+  readonly token: string | undefined;
+  /** Characters, about. */
+  size: number;
+  /** Undefined where the latest lease of the room is another one. */
+  done: Promise<readonly Published[] | undefined>;
+}
+
+/** What is written to a room, one after the other. */
+interface Queue {
+  tail: Promise<unknown>;
+  /** Messages and marks. */
+  waiting: number;
+  /** The last in the queue, where it has not begun. */
+  batch: Batch | undefined;
+}
 
 /**
- * Gives messages their positions. Each is appended behind the entry that its writer takes for the last of the room; where
- * another node was faster, the writer looks again. One message of a room at a time.
+ * Gives messages their positions. They are appended behind the entry that their writer takes for the last of the room;
+ * where another node was faster, the writer looks again. Only one entry of a room is under way at a time: messages that
+ * come meanwhile are appended together, so that a server far away costs them time, and does not limit their number.
  */
 export class NatsWriter {
   readonly #link: NatsLink;
@@ -30,7 +56,7 @@ export class NatsWriter {
   readonly #timeoutMs: number;
   /** The known heads of rooms, the latest used last. A head that is out of date costs a round trip, no more. */
   readonly #heads = new Map<string, Head>();
-  readonly #queues = new Map<string, { tail: Promise<unknown>; waiting: number }>();
+  readonly #queues = new Map<string, Queue>();
 
   constructor(link: NatsLink, log: NatsLog, lineage: NatsLineage, timeoutMs: number) {
     this.#link = link;
@@ -67,40 +93,65 @@ export class NatsWriter {
    * @returns undefined where the latest lease of the room is another one
    * @throws GatewayError BROKER_UNAVAILABLE (rejects)
    */
-  publish(
+  async publish(
     key: string,
     draft: RoomDraft,
     continued: () => RoomPosition | undefined,
     token?: string,
   ): Promise<Published | undefined> {
-    return this.#inTurn(key, async () => {
-      for (const until = performance.now() + this.#timeoutMs; ; ) {
-        const known = this.#heads.get(key) ?? (await this.#look(key)) ?? this.#begin(continued());
-        const head = this.#inLineage(known);
-        if (token !== undefined && head.lease !== token) return undefined;
-        const seq = head.seq + 1;
-        const text = stamped(draft.frame, head.epoch, seq);
-        this.#refuseLarge(text);
-        const entry = {
-          epoch: head.epoch,
-          seq,
-          at: draft.at,
-          text,
-          lineage: head.lineage,
-          lease: head.lease,
-        };
-        const stored = await this.#link.ask(nats =>
-          this.#log.append(nats, key, entry, head.stored, draft.key),
-        );
-        if (stored?.duplicate === true) return this.#first(key, stored.stored);
-        if (stored !== undefined) {
-          this.saw(key, { ...entry, stored: stored.stored });
-          return { epoch: head.epoch, seq, duplicate: false };
-        }
-        this.#heads.delete(key);
-        if (performance.now() > until) throw brokerUnavailable();
+    const size = draft.frame.length + positionSize;
+    const queue = this.#queues.get(key);
+    const open = queue?.batch;
+    const fits =
+      open !== undefined &&
+      draft.key === undefined &&
+      open.token === token &&
+      open.drafts.length < maxBatch &&
+      open.size + size <= Math.min(maxBatchSize, this.#largest / 3);
+    if (queue !== undefined && fits) {
+      this.#requireTurn(queue);
+      queue.waiting++;
+      open.size += size;
+      const index = open.drafts.push(draft) - 1;
+      return (await open.done)?.[index];
+    }
+    const batch: Batch = { drafts: [draft], token, size, done: Promise.resolve([]) };
+    batch.done = this.#inTurn(key, () => this.#append(key, batch, continued), batch);
+    return (await batch.done)?.[0];
+  }
+
+  async #append(
+    key: string,
+    { drafts, token }: Batch,
+    continued: () => RoomPosition | undefined,
+  ): Promise<readonly Published[] | undefined> {
+    const ats = drafts.map(({ at }) => at);
+    for (const until = performance.now() + this.#timeoutMs; ; ) {
+      const known = this.#heads.get(key) ?? (await this.#look(key)) ?? this.#begin(continued());
+      const { epoch, seq, lineage, lease, stored: after } = this.#inLineage(known);
+      if (token !== undefined && lease !== token) return undefined;
+      const texts = drafts.map(({ frame }, index) => stamped(frame, epoch, seq + 1 + index));
+      const text = texts.join("");
+      this.#refuseLarge(text);
+      const entry = {
+        epoch,
+        seq: seq + texts.length,
+        at: ats.at(-1) ?? 0,
+        parts: partsOf(ats, texts),
+        text,
+        lineage,
+        lease,
+      };
+      const id = drafts[0]?.key;
+      const stored = await this.#link.ask(nats => this.#log.append(nats, key, entry, after, id));
+      if (stored?.duplicate === true) return [await this.#first(key, stored.stored)];
+      if (stored !== undefined) {
+        this.saw(key, { ...entry, stored: stored.stored });
+        return drafts.map((_, index) => ({ epoch, seq: seq + 1 + index, duplicate: false }));
       }
-    });
+      this.#heads.delete(key);
+      if (performance.now() > until) throw brokerUnavailable();
+    }
   }
 
   /** The position of the room; a room that does not exist begins here, with a marker that keeps its epoch. */
@@ -133,9 +184,14 @@ export class NatsWriter {
     });
   }
 
+  /** Bytes of the text of an entry that the server takes. @throws GatewayError BROKER_UNAVAILABLE */
+  get #largest(): number {
+    return (this.#link.nats.connection.info?.max_payload ?? 1 << 20) - headerRoom;
+  }
+
   /** @throws GatewayError where the server would end the connection over the message */
   #refuseLarge(text: string): void {
-    const most = (this.#link.nats.connection.info?.max_payload ?? 1 << 20) - headerRoom;
+    const most = this.#largest;
     if (text.length * 3 < most || Buffer.byteLength(text) < most) return;
     const message = `the message is larger than the broker takes, ${most} bytes`;
     throw gatewayError("REQUEST_TOO_LARGE", message);
@@ -163,16 +219,29 @@ export class NatsWriter {
     return { epoch: first.epoch, seq: first.seq, duplicate: true };
   }
 
-  async #inTurn<T>(key: string, run: () => Promise<T>): Promise<T> {
-    const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), waiting: 0 };
-    if (!this.#link.ready || queue.waiting >= maxWaiting) throw brokerUnavailable();
+  /** @param batch where that is what is written */
+  async #inTurn<T>(key: string, run: () => Promise<T>, batch?: Batch): Promise<T> {
+    const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), waiting: 0, batch: undefined };
+    this.#requireTurn(queue);
     this.#queues.set(key, queue);
     queue.waiting++;
-    const turn = queue.tail.then(run).finally(() => {
-      if (--queue.waiting === 0) this.#queues.delete(key);
+    // Whether a key has been used is known of an entry as a whole.
+    queue.batch = batch?.drafts[0]?.key === undefined ? batch : undefined;
+    const begin = (): Promise<T> => {
+      if (queue.batch === batch) queue.batch = undefined;
+      return run();
+    };
+    const turn = queue.tail.then(begin).finally(() => {
+      queue.waiting -= batch?.drafts.length ?? 1;
+      if (queue.waiting === 0) this.#queues.delete(key);
     });
     queue.tail = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** @throws GatewayError BROKER_UNAVAILABLE */
+  #requireTurn({ waiting }: Queue): void {
+    if (!this.#link.ready || waiting >= maxWaiting) throw brokerUnavailable();
   }
 
   #begin(place: RoomPosition | undefined): Head {

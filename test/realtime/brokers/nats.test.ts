@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
@@ -50,6 +53,80 @@ test("a message that NATS would not take is refused, and the next one goes throu
   assert.equal((await broker.publish("general", draft("x".repeat(900_000))))?.seq, 1);
   await broker.close();
   await server.close();
+});
+
+test("messages that are published to a room at once are stored together, and each has its number, time and text", {
+  skip,
+}, async () => {
+  const server = await startNats();
+  const url = `nats://127.0.0.1:${server.port}`;
+  const history = { messages: 1000, ttl: 60_000, maxBytes: 1 << 24 };
+  const broker = createNatsBroker({ url, prefix: "many", history, logger: undefined });
+  const recorder = createRecorder();
+  await broker.start(recorder);
+  const { epoch } = await broker.subscribe("general");
+  const drafts = Array.from({ length: 300 }, (_, index) => ({
+    ...draft(`${index} \u{1f600}é \u2028`, index % 100 === 50 ? { key: `key ${index}` } : {}),
+    at: 1_700_000_000_000 + index,
+  }));
+  const positions = await Promise.all(drafts.map(each => broker.publish("general", each)));
+  assert.deepEqual(
+    positions,
+    drafts.map((_, index) => ({ epoch, seq: index + 1, duplicate: false })),
+  );
+  await recorder.until(() => recorder.seqs("general").length === 300);
+  const received = recorder.all.flatMap(each => (each.kind === "message" ? [each.message] : []));
+  assert.deepEqual(
+    received.map(({ seq, at, text }) => [seq, at, JSON.parse(text).message]),
+    drafts.map(({ frame, at }, index) => [index + 1, at, JSON.parse(frame).message]),
+  );
+  assert.deepEqual(await broker.history("general", 20), received.slice(-20));
+  assert.deepEqual(await broker.history("general", 20, 42), received.slice(21, 41));
+  assert.deepEqual(await broker.since("general", { epoch, seq: 137 }, 1000), {
+    position: { epoch, seq: 300 },
+    recovered: true,
+    messages: received.slice(137),
+  });
+  const again = await Promise.all(drafts.slice(49, 52).map(each => broker.publish("general", each)));
+  assert.deepEqual(
+    again.map(each => [each?.seq, each?.duplicate]),
+    [
+      [301, false],
+      [51, true],
+      [302, false],
+    ],
+  );
+  const connection = await connect({ servers: url });
+  const { streams } = await jetstreamManager(connection);
+  const { state } = await streams.info("many_rooms");
+  assert.ok(state.messages < 30, `${state.messages} entries`);
+  await connection.close();
+  await broker.close();
+  await server.close();
+});
+
+test("messages of a room are stored together only as far as NATS takes entries of that size", {
+  skip,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-nats-"));
+  writeFileSync(join(folder, "small.conf"), "max_payload: 32768\n");
+  const server = await startNats(true, ["-c", join(folder, "small.conf")]);
+  const broker = createNatsBroker({
+    url: `nats://127.0.0.1:${server.port}`,
+    prefix: "small",
+    history: { messages: 1000, ttl: 60_000, maxBytes: 1 << 24 },
+    logger: undefined,
+  });
+  await broker.start(createRecorder());
+  const texts = Array.from({ length: 100 }, (_, index) => `${index} ${"é".repeat(1000)}`);
+  const positions = await Promise.all(texts.map(each => broker.publish("general", draft(each))));
+  assert.deepEqual(
+    positions.map(each => each?.seq),
+    texts.map((_, index) => index + 1),
+  );
+  await broker.close();
+  await server.close();
+  rmSync(folder, { recursive: true });
 });
 
 test("a room whose messages have all expired keeps its position while it has members", { skip }, async () => {
