@@ -4,14 +4,14 @@ import { type BrokenFrame, FrameConnection } from "../../server/node/frame-conne
 import type { FrameConnections } from "../../server/node/frame-connections.js";
 import type { Connection } from "../rooms/connection.js";
 import type { Socket } from "../rooms/socket.js";
+import type { Topics } from "../rooms/topics.js";
 import { type SocketEvents, tooLargeReason } from "./socket-events.js";
 
 /** Shared by the connections of one listener. */
 export interface ConnectionOwner {
   readonly connections: FrameConnections;
   readonly events: SocketEvents;
-  subscribe(topic: string, connection: PortableConnection): void;
-  unsubscribe(topic: string, connection: PortableConnection): boolean;
+  readonly topics: Topics<PortableConnection>;
 }
 
 /** A client's socket over a connection of Node.js. */
@@ -45,11 +45,11 @@ export class PortableConnection extends FrameConnection implements Connection {
   }
 
   subscribe(topic: string): void {
-    this.#owner.subscribe(topic, this);
+    this.#owner.topics.subscribe(topic, this);
   }
 
   unsubscribe(topic: string): boolean {
-    return this.#owner.unsubscribe(topic, this);
+    return this.#owner.topics.unsubscribe(topic, this);
   }
 
   /** All that is sent in one turn goes out in one piece. */
@@ -81,7 +81,7 @@ export class PortableConnection extends FrameConnection implements Connection {
 
   protected override onClosed(code: number): void {
     this.#deflate?.cleanup();
-    for (const topic of this.topics) this.#owner.unsubscribe(topic, this);
+    this.#owner.topics.remove(this);
     this.#owner.events.closed(this.#socket, code);
   }
 }

@@ -7,6 +7,7 @@ import { deflatedTextFrame, textFrame } from "../../server/node/server-frames.js
 import type { Realtime } from "../realtime.js";
 import type { Publisher } from "../rooms/connection.js";
 import { Socket } from "../rooms/socket.js";
+import { Topics } from "../rooms/topics.js";
 import { type ConnectionOwner, PortableConnection, RefusedConnection } from "./portable-connection.js";
 import { type PortableOptions, PortableUpgrade } from "./portable-upgrade.js";
 import { SocketEvents } from "./socket-events.js";
@@ -26,10 +27,10 @@ export async function acceptPortableSockets(
 export class PortableSockets implements Publisher, ConnectionOwner {
   readonly events: SocketEvents;
   readonly connections: FrameConnections;
+  readonly topics = new Topics<PortableConnection>();
   readonly #ws: Ws;
   readonly #realtime: Realtime;
   readonly #options: PortableOptions;
-  readonly #topics = new Map<string, Set<PortableConnection>>();
 
   constructor(ws: Ws, realtime: Realtime, options: PortableOptions) {
     this.#ws = ws;
@@ -69,7 +70,7 @@ export class PortableSockets implements Publisher, ConnectionOwner {
   }
 
   publish(topic: string, text: string): void {
-    const members = this.#topics.get(topic);
+    const members = this.topics.subscribersOf(topic);
     if (members === undefined) return;
     const frame = textFrame(text);
     let deflated: Buffer | undefined;
@@ -79,24 +80,6 @@ export class PortableSockets implements Publisher, ConnectionOwner {
         member.write(deflated);
       } else member.write(frame);
     }
-  }
-
-  subscribe(topic: string, connection: PortableConnection): void {
-    let members = this.#topics.get(topic);
-    if (members === undefined) {
-      members = new Set();
-      this.#topics.set(topic, members);
-    }
-    members.add(connection);
-    connection.topics.add(topic);
-  }
-
-  unsubscribe(topic: string, connection: PortableConnection): boolean {
-    if (!connection.topics.delete(topic)) return false;
-    const members = this.#topics.get(topic);
-    members?.delete(connection);
-    if (members?.size === 0) this.#topics.delete(topic);
-    return true;
   }
 
   /** Ends the connections that are left. */
