@@ -96,8 +96,17 @@ export interface BoundRoutes {
   readonly sockets: boolean;
   /** The same object for all routes of a generation. */
   readonly generation: object;
-  /** Headers of every response, of any status. @param rpc whether it is in the form of another protocol than REST */
-  responseHeaders(origin: string | undefined, encrypted: boolean, rpc?: boolean): HeaderList;
+  /**
+   * Headers of every response, of any status.
+   * @param rpc whether it is in the form of another protocol than REST
+   * @param cors the route's own, in place of those of the listener
+   */
+  responseHeaders(
+    origin: string | undefined,
+    encrypted: boolean,
+    rpc?: boolean,
+    cors?: LocalHandler["cors"],
+  ): HeaderList;
   /** Further headers of the response to a CORS preflight; undefined if the request is not one, or its origin is not allowed. */
   preflightHeaders(
     origin: string | undefined,

@@ -1,3 +1,4 @@
+import type { Caller } from "../auth/caller.js";
 import type { AuthNames } from "../auth/config.js";
 import type { Identity } from "../auth/identity.js";
 import type { OriginRequest } from "../auth/request-origins.js";
@@ -7,7 +8,7 @@ import type { Cancellation } from "../net/cancellation.js";
 import type { Template } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import type { Reason } from "../status/reasons.js";
-import type { Guard } from "./guard.js";
+import type { Guard, GuardResult } from "./guard.js";
 
 /** A prefix that the configuration passes through to an HTTP backend. */
 export interface PassThroughPrefix {
@@ -71,6 +72,8 @@ export interface LocalHandler {
   readonly bodyLimit: number | undefined;
   /** For documents of the API; without one it is not documented. */
   readonly operation?: LocalOperation;
+  /** The headers about the pages that may read its responses, in place of those of `http.cors`; it has its own OPTIONS. */
+  cors?(origin: string | undefined): LocalResponse["headers"];
   /** @throws GatewayError */
   handle(request: LocalRequest): LocalResponse | Promise<LocalResponse>;
 }
@@ -99,26 +102,37 @@ export interface ParameterDescription {
   readonly required?: boolean;
 }
 
-export interface LocalRequest {
-  readonly method: string;
-  /** Raw, without the query. */
-  readonly path: string;
-  /** Raw, without `?`. */
-  readonly query: string;
+export interface LocalRequest extends Caller {
   /** Decoded values of the template's variables, in its order. */
   readonly variables: readonly string[];
   readonly body: Uint8Array;
   readonly identity: Identity | undefined;
-  readonly clientAddress: string;
+  /** What the route's guard has established; undefined where it has none. */
+  readonly guardResult: GuardResult | undefined;
   readonly requestId: string;
   readonly cancellation: Cancellation;
-  header(name: string): string | undefined;
-  /** The Cookie header, unless a page has sent it that may not act for its user. */
-  cookies(): string | undefined;
 }
 
 export interface LocalResponse {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: string | Uint8Array;
+  readonly body: string | Uint8Array | LocalStream;
+  /** The request waited for an event: its time is no latency. */
+  readonly waited?: boolean;
+}
+
+/**
+ * Writes a body for as long as it likes. The request is over, for metrics and log, when its head is out. Called once;
+ * that the client leaves is known by `LocalRequest.cancellation`.
+ * @param abandon ends the connection, so that the client sees that the response is incomplete
+ */
+export type LocalStream = (writer: LocalBodyWriter, abandon: () => void) => void;
+
+/** As `BodyWriter` of an engine. */
+export interface LocalBodyWriter {
+  /** @returns false where the client is behind: nothing more should be written until `onDrain` */
+  write(chunk: string): boolean;
+  /** Calls `listener` whenever the client has taken the waiting bytes. */
+  onDrain(listener: () => void): void;
+  end(): void;
 }

@@ -34,6 +34,9 @@ const noRooms: Rooms = {
   get realtime(): never {
     throw new Error("there are no rooms: nothing is served");
   },
+  get fallback(): never {
+    throw new Error("there are no rooms: nothing is served");
+  },
 };
 
 /** Names at most. */

@@ -265,8 +265,9 @@ function responseHeaders(
   const plain = security(false);
   const encrypted = security(true);
   return {
-    responseHeaders: (origin, overTls, rpc = false) => {
+    responseHeaders: (origin, overTls, rpc = false, own = undefined) => {
       const always = overTls ? encrypted : plain;
+      if (own !== undefined) return [...always, ...own(origin)];
       return http.cors === undefined ? always : [...always, ...cors.headers(origin, rpc)];
     },
     preflightHeaders: cors.preflight,

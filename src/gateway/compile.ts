@@ -232,14 +232,14 @@ function builtIns(
   return [
     ...(livekit?.endpoints ?? []),
     ...realtime.rest,
-    ...(realtime.path !== undefined && realtime.pathOnHttp ? [realtime.path] : []),
+    ...(realtime.pathOnHttp ? realtime.path : []),
     ...passThroughRules(config),
     ...runtime.handlers,
   ];
 }
 
 function socketEndpoints({ rest, path }: RealtimeHandlers): readonly LocalHandler[] {
-  return path === undefined ? rest : [...rest, path];
+  return [...rest, ...path];
 }
 
 /** The same routes as on the HTTP listener, where that serves them. */

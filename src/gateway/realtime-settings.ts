@@ -12,9 +12,12 @@ import type { MethodType, Model } from "../descriptors/model.js";
 import { statusDialect } from "../dialects/status.js";
 import { limitNames } from "../limits/config.js";
 import type { CorsConfig } from "../pipeline/config.js";
+import { createCors } from "../pipeline/response-headers.js";
 import { restEndpoints } from "../realtime/api/rest.js";
 import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js";
 import type { RealtimeConfig } from "../realtime/config.js";
+import { fallbackEndpoints, fallbackRequestHeaders } from "../realtime/fallback/fallback-routes.js";
+import type { FallbackSessions } from "../realtime/fallback/fallback-sessions.js";
 import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
 import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { requireHandshake } from "../server/handshake.js";
@@ -28,6 +31,8 @@ import type { Guards } from "./guards.js";
 /** Serves rooms and sockets; it outlives generations. */
 export interface Rooms {
   readonly realtime: Realtime;
+  /** The sessions without a WebSocket. */
+  readonly fallback: FallbackSessions;
 }
 
 /** The parts of one generation that sockets use. */
@@ -50,20 +55,20 @@ export function socketAuth({ auth }: GatewayConfig, realtime: RealtimeConfig): A
 export interface RealtimeHandlers {
   /** The rooms' REST API; none where it is not written. */
   readonly rest: readonly LocalHandler[];
-  /** The path of the sockets; undefined without `realtime`. */
-  readonly path: LocalHandler | undefined;
+  /** Those at the path of the sockets; none without `realtime`. */
+  readonly path: readonly LocalHandler[];
   /** Whether the HTTP listener serves sockets, too. */
   readonly pathOnHttp: boolean;
 }
 
 export function realtimeHandlers(config: GatewayConfig, rooms: Rooms): RealtimeHandlers {
   const section = config.realtime;
-  if (section === undefined) return { rest: [], path: undefined, pathOnHttp: false };
+  if (section === undefined) return { rest: [], path: [], pathOnHttp: false };
   const { rest: prefix, rate_limit: rateLimit } = section;
   const auth = socketAuth(config, section);
   return {
     rest: prefix === undefined ? [] : restEndpoints(() => rooms.realtime, { prefix, auth, rateLimit }),
-    path: socketEndpoint(config, section, rooms),
+    path: socketEndpoints(config, section, rooms),
     pathOnHttp: section.path !== undefined,
   };
 }
@@ -74,8 +79,12 @@ export function isSocketPath(route: Route | BuiltInRoute): boolean {
 }
 
 /** The path of the sockets, for requests that are no upgrade. */
-function socketEndpoint(config: GatewayConfig, section: RealtimeConfig, rooms: Rooms): LocalHandler {
-  return {
+function socketEndpoints(
+  config: GatewayConfig,
+  section: RealtimeConfig,
+  rooms: Rooms,
+): readonly LocalHandler[] {
+  const endpoint = {
     method: "GET",
     template: socketPath(section),
     at: ["realtime", "path"],
@@ -85,10 +94,30 @@ function socketEndpoint(config: GatewayConfig, section: RealtimeConfig, rooms: R
     guard: closedGate(rooms, socketPath(section)),
     dialect: statusDialect,
     bodyLimit: undefined,
-    handle() {
+    handle(): never {
       throw new Error("the gate lets nobody through");
     },
   };
+  if (!section.transports.includes("sse")) return [endpoint];
+  const { origins } = section;
+  const cors = createCors({
+    origins: [...origins],
+    allow_headers: [...new Set([...fallbackRequestHeaders, ...(config.http.cors?.allow_headers ?? [])])],
+    expose_headers: ["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+    // Cookies count from listed origins alone.
+    credentials: !origins.includes("*"),
+    max_age: 600_000,
+  });
+  return fallbackEndpoints(endpoint, section, {
+    sessions: () => rooms.fallback,
+    cors: origin => cors.headers(origin),
+    preflight: request =>
+      cors.preflight(request.header("origin"), request.header("access-control-request-method"), [
+        "DELETE",
+        "GET",
+        "POST",
+      ]),
+  });
 }
 
 /** Where sockets are opened. */
@@ -164,6 +193,7 @@ export function realtimeSettings(
     rooms: section.rooms !== false,
     kinds: roomKindsOf(section),
     sessions: section.sessions,
+    webSockets: section.transports.includes("websocket"),
     closesRefused: section.refusals === "close",
     sentAt: section.sent_at,
     limits: {
@@ -269,6 +299,9 @@ function authOfMethod(
 /** For a configuration without `realtime`, which never uses them. */
 export const noRooms: Rooms = {
   get realtime(): never {
+    throw new Error("the configuration has no rooms");
+  },
+  get fallback(): never {
     throw new Error("the configuration has no rooms");
   },
 };

@@ -12,6 +12,7 @@ import type { Broker } from "../realtime/brokers/broker.js";
 import { loadBroker } from "../realtime/brokers/registry.js";
 import { WorkerBroker } from "../realtime/brokers/worker-broker.js";
 import type { RealtimeConfig } from "../realtime/config.js";
+import { FallbackSessions } from "../realtime/fallback/fallback-sessions.js";
 import { Realtime } from "../realtime/realtime.js";
 import { historyLimitsOf } from "../realtime/rooms/room-kinds.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
@@ -81,6 +82,7 @@ export class RealtimeService implements Rooms {
   /** The sockets of HTTP listeners whose engine is fastify, by whether they use TLS. */
   readonly #portable = new Map<boolean, PortableSockets>();
   #api: RoomsServer | undefined;
+  #fallback: FallbackSessions | undefined;
 
   constructor(
     config: GatewayConfig,
@@ -119,6 +121,12 @@ export class RealtimeService implements Rooms {
 
   get port(): number {
     return this.#engine?.port ?? 0;
+  }
+
+  /** Made when the first request for one comes. */
+  get fallback(): FallbackSessions {
+    this.#fallback ??= new FallbackSessions(this.realtime);
+    return this.#fallback;
   }
 
   /** False while messages cannot be published. */

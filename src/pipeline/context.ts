@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Binding, BoundRoutes } from "../bindings/binding.js";
+import type { LocalStream } from "../bindings/built-in-route.js";
 import type { GuardResult } from "../bindings/guard.js";
 import type { Protocol } from "../protocols/protocol.js";
 import type { InboundRequest } from "../server/inbound-request.js";
@@ -58,9 +59,9 @@ export interface HttpResponse extends Outcome {
   readonly headers: (readonly [string, string])[];
   /**
    * A stream has its first bytes, or its end, already: until then its failure could still be the response. Undefined
-   * where there is no content and the headers say all (HEAD, 204, 304).
+   * where there is no content and the headers say all (HEAD, 204, 304). One of the gateway's own outlives the request.
    */
-  readonly body: string | Uint8Array | Readable | undefined;
+  readonly body: string | Uint8Array | Readable | LocalStream | undefined;
   /** HTTP trailers; only behind a body that is text or bytes. */
   readonly trailers?: HeaderList;
 }

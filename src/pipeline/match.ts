@@ -18,7 +18,8 @@ export interface RouteMatch {
 export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch | HttpResponse {
   const { method, path } = request;
   // A preflight carries no credentials: it gets its response before a route for OPTIONS could require some.
-  if (method === "OPTIONS" && request.header("access-control-request-method") !== undefined) {
+  const asks = method === "OPTIONS" && request.header("access-control-request-method") !== undefined;
+  if (asks && !hasOwnCors(routes, path)) {
     const preflight = preflightResponse(request, routes);
     if (preflight !== undefined) return preflight;
   }
@@ -85,6 +86,11 @@ function preflightResponse(request: InboundRequest, routes: BoundRoutes): HttpRe
     allow.length > 0 && requestMethod !== undefined && servesRpc(routes, requestMethod, request.path);
   const headers = routes.preflightHeaders(request.header("origin"), requestMethod, allow, rpc);
   return headers && { status: 204, headers: [...headers], body: noBody };
+}
+
+function hasOwnCors({ router }: BoundRoutes, path: string): boolean {
+  const found = router.match("OPTIONS", path);
+  return found.kind === "found" && found.value.kind === "local" && found.value.handler.cors !== undefined;
 }
 
 function servesRpc({ router }: BoundRoutes, method: string, path: string): boolean {

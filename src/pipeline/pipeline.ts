@@ -302,15 +302,20 @@ export class Pipeline {
       method: request.method,
       path: request.path,
       query: request.query,
+      encrypted: request.encrypted,
+      span: context.span,
       variables,
       body: bytes,
       identity: guardResult?.identity,
+      guardResult,
       clientAddress: caller.clientAddress,
       requestId,
       cancellation: request.cancellation,
       header: name => request.header(name),
       cookies: () => caller.cookies(),
+      certificate: () => caller.certificate(),
     });
+    context.streamed ||= own.waited === true;
     const { renderSuccess } = binding.dialect;
     const enveloped = renderSuccess !== undefined && own.status === 200 && typeof own.body === "string";
     const body = enveloped ? renderSuccess(own.body as string) : own.body;

@@ -28,6 +28,8 @@ export class RequestEnd {
         context.responseBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
         if (trailers === undefined) context.response.send(status, headers, body);
         else sendWithTrailers(context.response, response, body, trailers);
+      } else if (typeof body === "function") {
+        body(context.response.open(status, headers), () => context.response.abandon());
       } else if (body !== undefined) {
         streamBody(context, response, body, outcome => this.finish(context, outcome));
         return;
@@ -64,12 +66,13 @@ export class RequestEnd {
 
 /** Adds the headers of every response: the request's id, CORS, configured headers, and those of the guard. */
 export function ownHeaders(
-  { request, routes, requestId, guardResult, protocol }: RequestContext,
+  { request, routes, requestId, guardResult, protocol, binding }: RequestContext,
   headers: (readonly [string, string])[],
 ): HeaderList {
   headers.push(["x-request-id", requestId]);
   const origin = request.header("origin");
-  for (const field of routes.responseHeaders(origin, request.encrypted, protocol !== undefined))
+  const cors = binding?.kind === "local" ? binding.handler.cors : undefined;
+  for (const field of routes.responseHeaders(origin, request.encrypted, protocol !== undefined, cors))
     headers.push(field);
   if (guardResult !== undefined) headers.push(...guardResult.headers);
   return headers;

@@ -27,6 +27,8 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
   realtime.origins?.forEach((origin, index) => {
     checkOrigin(["realtime", "origins", index], origin, findings);
   });
+  if (realtime.transports?.length === 0)
+    findings.error(["realtime", "transports"], "no client could connect; expected websocket, sse or both");
   const idle = realtime.limits?.idle_timeout;
   if (idle !== undefined && idle > maxIdle) {
     const at = ["realtime", "limits", "idle_timeout"];

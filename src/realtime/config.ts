@@ -268,6 +268,11 @@ export const RealtimeSchema = mapping(
         'Origins whose pages may open a socket. Left out: only those of the own origin. Cookies are used from these origins and from clients that are not browsers, never by "*".',
       default: [],
     }),
+    transports: listOf(choice(["websocket", "sse"], { description: "A transport." }), {
+      description:
+        "How frames pass at realtime.path. `sse`: they come as server-sent events, and are sent by POST requests, where WebSockets do not pass.",
+      default: ["websocket"],
+    }),
     refusals: choice(["status", "close"], {
       description:
         "How a client learns that its socket is refused. `status`: by an HTTP response, which browsers do not show to pages. `close`: the socket opens and is closed with 4000 + the HTTP status and the reason.",

@@ -48,6 +48,8 @@ export interface Traffic {
   readonly bytes: CounterChild;
 }
 
+const fallbackTransports = ["sse", "poll"] as const;
+
 const sizes = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000];
 const durations = [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 const lags = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -61,6 +63,8 @@ export class RealtimeMetrics {
   /** Messages that were read again from history for clients that were behind. */
   readonly replayed: CounterChild;
   readonly brokerFailures: CounterChild;
+  /** Open sockets without a WebSocket, by transport. */
+  readonly fallback: Record<(typeof fallbackTransports)[number], number> = { sse: 0, poll: 0 };
   readonly #upgrades: Readonly<Record<UpgradeResult, CounterChild>>;
   readonly #closes: CounterSeries;
   readonly #roomMembers: HistogramChild;
@@ -100,9 +104,9 @@ export class RealtimeMetrics {
       "broker_failures_total",
       "Messages and notices that the broker did not take.",
     ).child();
-    const upgrades = counter("upgrades_total", "Requests for a WebSocket by result.", ["result"]);
+    const upgrades = counter("upgrades_total", "Requests for a socket by result.", ["result"]);
     this.#upgrades = byName(upgradeResults, result => upgrades.child(result));
-    this.#closes = counter("closes_total", "WebSockets that ended, by close code.", ["code"]);
+    this.#closes = counter("closes_total", "Sockets that ended, by close code.", ["code"]);
     this.#roomMembers = histogram(
       "room_members",
       "Members of a room on this node, observed at each join.",
@@ -161,10 +165,20 @@ export class RealtimeMetrics {
           this.set(value(census()));
         },
       });
-    gauge("connections", "Open WebSockets.", ({ connections }) => connections);
+    gauge("connections", "Open sockets.", ({ connections }) => connections);
     gauge("rooms", "Rooms that have members on this node.", ({ rooms }) => rooms);
     gauge("members", "Memberships of rooms on this node.", ({ members }) => members);
     gauge("lagging", "WebSockets whose client is behind in a room.", ({ lagging }) => lagging);
+    const { fallback } = this;
+    new Gauge({
+      name: "protogate_ws_fallback_connections",
+      help: "Open sockets without a WebSocket, by transport.",
+      labelNames: ["transport"],
+      registers: [registry],
+      collect() {
+        for (const transport of fallbackTransports) this.set({ transport }, fallback[transport]);
+      },
+    });
     gauge("history_bytes", "Memory that kept messages take, about.", ({ historyBytes }) => historyBytes);
   }
 }

@@ -4,7 +4,6 @@ import type { Authenticator } from "../auth/identity.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
 import { Guard } from "../bindings/guard.js";
 import { callerKey } from "../limits/caller-key.js";
-import type { ConcurrencyLimiter, Permit } from "../limits/concurrency.js";
 import type { Borrower } from "../limits/lending/borrower.js";
 import type { Limited, Limiter } from "../limits/limiter.js";
 import { type Rate as BucketRate, monotonicTicks, rateOf, refusalOf } from "../limits/rate.js";
@@ -27,6 +26,7 @@ import { RoomTraces } from "./rooms/room-traces.js";
 import type { SessionRule } from "./rooms/session-classes.js";
 import type { SlowPolicy } from "./rooms/slow-consumers.js";
 import type { FrameRate } from "./rooms/socket.js";
+import { SocketPermits } from "./rooms/socket-permits.js";
 
 /** The settings that a reload of the configuration can change while sockets stay open. */
 export interface RealtimeSettings {
@@ -49,6 +49,8 @@ export interface RealtimeSettings {
   /** The verifiers of tokens for rooms; left out, no room takes any. */
   readonly roomTokens?: RoomTokenProviders;
   readonly bridge: Bridge | undefined;
+  /** Whether WebSockets are among the transports. Default true. */
+  readonly webSockets?: boolean;
   /** Sockets that are refused are opened and closed with a code, which a page can read. Default false. */
   readonly closesRefused?: boolean;
   readonly sentAt: "seconds" | "milliseconds";
@@ -304,56 +306,5 @@ class SendRate {
     if (admitted) return;
     const message = `a sender may send ${this.#rate.perSecond} messages a second`;
     throw gatewayError("RATE_LIMITED", message, [], refusalOf("messages", this.#bucket, debt));
-  }
-}
-
-/** The permits of sockets, from the request to the end of each: as many as may be open at once. */
-class SocketPermits {
-  readonly #borrower: Borrower | undefined;
-  #max = 0;
-  #held = 0;
-  /** Those of all workers. */
-  #shared: ConcurrencyLimiter | undefined;
-
-  constructor(max: number, borrower: Borrower | undefined) {
-    this.#borrower = borrower;
-    this.max = max;
-  }
-
-  /** Those that are held stay so, however many there are. */
-  set max(max: number) {
-    if (max !== this.#max) this.#shared = this.#borrower?.permits("realtime.limits.connections", max);
-    this.#max = max;
-  }
-
-  /** By open sockets and by requests that are being decided on, in this process. */
-  get held(): number {
-    return this.#held;
-  }
-
-  /**
-   * @returns undefined where there is none
-   * @throws GatewayError RATE_LIMIT_UNAVAILABLE (rejects) where the primary does not respond
-   */
-  acquire(): Permit | undefined | Promise<Permit | undefined> {
-    if (this.#shared === undefined) return this.#held < this.#max ? this.#hold(() => undefined) : undefined;
-    const permit = this.#shared.acquire("");
-    if (permit instanceof Promise)
-      return permit.then(
-        acquired => acquired && this.#hold(acquired),
-        () => {
-          const message = "WebSockets cannot be counted at present";
-          throw gatewayError("RATE_LIMIT_UNAVAILABLE", message, [], { retryAfter: 1 });
-        },
-      );
-    return permit && this.#hold(permit);
-  }
-
-  #hold(release: Permit): Permit {
-    this.#held++;
-    return () => {
-      this.#held--;
-      release();
-    };
   }
 }

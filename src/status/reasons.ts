@@ -25,6 +25,7 @@ const internal = entries(Code.INTERNAL, 502);
 const unimplemented = entries(Code.UNIMPLEMENTED, 405);
 const deadlineExceeded = entries(Code.DEADLINE_EXCEEDED, 408);
 const outOfRange = entries(Code.OUT_OF_RANGE, 400);
+const aborted = entries(Code.ABORTED, 409);
 const alreadyExists = entries(Code.ALREADY_EXISTS, 409);
 
 /**
@@ -134,6 +135,8 @@ export const reasons = {
     "The request asks for a WebSocket, but the method of its route does not stream.",
   ),
   TOO_MANY_CONNECTIONS: unavailable("The gateway has as many WebSockets open as its limit allows."),
+  SESSION_NOT_FOUND: notFound("No session without a WebSocket has this secret, or it has ended."),
+  NUMBER_SKIPPED: aborted("A request with frames has not the number that follows the last one."),
   BINARY_FRAME: invalidArgument("The frame is binary; the socket reads JSON in text frames."),
   UNKNOWN_TYPE: invalidArgument("The frame has a type that the socket does not know."),
   NOT_A_MEMBER: permissionDenied("Only members of the room may do this; join it first."),

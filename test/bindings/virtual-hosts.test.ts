@@ -38,6 +38,9 @@ const noRooms: Rooms = {
   get realtime(): never {
     throw new Error("nothing is served");
   },
+  get fallback(): never {
+    throw new Error("nothing is served");
+  },
 };
 
 /** What compiling says, as people see it. */

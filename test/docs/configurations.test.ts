@@ -134,6 +134,9 @@ async function problems(file: string): Promise<readonly string[]> {
     get realtime() {
       return assert.fail("nothing is served");
     },
+    get fallback() {
+      return assert.fail("nothing is served");
+    },
   };
   try {
     const compiled = await compile(loaded, new Map(), {

@@ -169,6 +169,9 @@ export async function startLiveKit(livekit: string, options: SystemOptions = {})
             return Array.isArray(value) ? value.join(", ") : value;
           },
           cookies: () => request.headers.cookie,
+          encrypted: false,
+          certificate: () => undefined,
+          guardResult: undefined,
         }),
       ).catch(error => failureAnswer(match.value, error));
       response.writeHead(answer.status, answer.headers.flat());

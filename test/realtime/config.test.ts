@@ -18,6 +18,7 @@ test("an empty section is realtime with every default", () => {
     rooms: true,
     sessions: [],
     origins: [],
+    transports: ["websocket"],
     refusals: "status",
     sent_at: "seconds",
     deflate: false,

@@ -30,6 +30,9 @@ async function rest({ realtime }: TestServer, method: string, path: string, body
     cancellation: new Cancellation(),
     header: () => undefined,
     cookies: () => undefined,
+    encrypted: false,
+    certificate: () => undefined,
+    guardResult: undefined,
   };
   const { status, body: text }: LocalResponse = await endpoint.handle(request);
   assert.equal(status, 200);

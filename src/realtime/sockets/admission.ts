@@ -2,7 +2,6 @@ import { requireHost } from "../../auth/request-origins.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import type { Permit } from "../../limits/concurrency.js";
 import { whenReady } from "../../net/when-ready.js";
-import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, GatewayError, gatewayError } from "../../status/failure.js";
 import type { Span } from "../../telemetry/tracing/span.js";
 import type { UpgradeResult } from "../metrics.js";
@@ -11,7 +10,7 @@ import { newSession } from "../rooms/local-hub.js";
 import { Socket } from "../rooms/socket.js";
 import type { SocketRequest } from "./upgrade-request.js";
 
-/** A request for a WebSocket on its way to one. */
+/** A request for a socket, by whatever transport, on its way to one. */
 export interface Applicant {
   readonly request: SocketRequest;
   /** Raw. */
@@ -23,17 +22,19 @@ export interface Applicant {
   readonly span: Span | undefined;
   /** The client has left, so that no limit, provider or backend need be called any more. */
   readonly gone: () => boolean;
+  /** @throws GatewayError where the request has not the form that its transport requires */
+  requireForm(): void;
 }
 
 /**
- * Decides on a WebSocket upgrade, of any listener: first the checks independent of the
+ * Decides on a request for a socket, of any listener: first the checks independent of the
  * caller, then authentication, then backends. Synchronous where they are. `opened` or `abandoned` is to be called with
  * the socket.
  * @throws GatewayError (or rejects with it); it has been counted, and gives everything back
  */
 export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | Promise<Socket> {
   try {
-    check(realtime, applicant.request);
+    check(realtime, applicant);
     const permit = realtime.permits.acquire();
     const socket =
       permit instanceof Promise
@@ -63,11 +64,12 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
   void bridge.event("disconnect", socket, { type: "disconnect", from: socket.subject, code: 1006 });
 }
 
-/** @throws GatewayError for upgrades that can be refused without knowing the caller */
-function check({ settings, draining }: Realtime, request: SocketRequest): void {
+/** @throws GatewayError for requests that can be refused without knowing the caller */
+function check({ settings, draining }: Realtime, applicant: Applicant): void {
+  const { request } = applicant;
   if (draining) throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
   requireHost(request.header("host"));
-  requireHandshake(name => request.header(name));
+  applicant.requireForm();
   settings.origins.requireForSocket(request);
 }
 

@@ -3,7 +3,7 @@ import type { Identity } from "../../auth/identity.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { statusDialect } from "../../dialects/status.js";
 import { requireHandshake } from "../../server/handshake.js";
-import { type Failure, type GatewayError, gatewayFailure } from "../../status/failure.js";
+import { type Failure, type GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 import { requestIdOf } from "../../telemetry/ids.js";
 import { traceIdOf } from "../../telemetry/traceparent.js";
 import type { Span } from "../../telemetry/tracing/span.js";
@@ -96,6 +96,12 @@ export class SocketUpgrade implements Applicant {
     this.span = realtime.tracer?.server(pending.caller);
     this.request = new SocketRequest(pending.caller, realtime.settings.origins, this.span);
   }
+
+  readonly requireForm = (): void => {
+    requireHandshake(name => this.request.header(name));
+    if (this.#realtime.settings.webSockets === false)
+      throw gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
+  };
 
   /** Synchronous as far as its parts are. */
   run(): void {

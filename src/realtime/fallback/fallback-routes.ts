@@ -1,0 +1,178 @@
+import type { Caller } from "../../auth/caller.js";
+import type { LocalHandler, LocalRequest, LocalResponse } from "../../bindings/built-in-route.js";
+import type { GuardResult } from "../../bindings/guard.js";
+import { gatewayError } from "../../status/failure.js";
+import type { RealtimeConfig } from "../config.js";
+import type { Realtime } from "../realtime.js";
+import type { Applicant } from "../sockets/admission.js";
+import { SocketRequest } from "../sockets/upgrade-request.js";
+import { type FallbackConnection, sessionNotFound } from "./fallback-connection.js";
+import type { FallbackSessions } from "./fallback-sessions.js";
+import { readFrameLines } from "./frame-lines.js";
+
+export interface FallbackOptions {
+  /** Called when requests come. */
+  readonly sessions: () => FallbackSessions;
+  /** The CORS headers of all responses. */
+  readonly cors: NonNullable<LocalHandler["cors"]>;
+  /** Those of responses to preflights; undefined where the request is none, or its origin is not allowed. */
+  preflight(request: LocalRequest): LocalResponse["headers"] | undefined;
+}
+
+/** Bodies with frames may have so many times the bytes of the largest frame. */
+const framesABody = 4;
+const framesType = "application/x-ndjson";
+const methods = "DELETE, GET, HEAD, OPTIONS, POST";
+
+/** The request headers that a page needs for all of this. */
+export const fallbackRequestHeaders = [
+  "authorization",
+  "content-type",
+  "protogate-number",
+  "protogate-session",
+  "x-request-id",
+] as const;
+
+/**
+ * The routes of sessions without a WebSocket, at the path of the sockets.
+ * @param socketPath the route of requests for nothing that is served there: it refuses them
+ */
+export function fallbackEndpoints(
+  socketPath: LocalHandler & Required<Pick<LocalHandler, "guard">>,
+  { limits }: RealtimeConfig,
+  { sessions, cors, preflight }: FallbackOptions,
+): readonly LocalHandler[] {
+  const realtime = (): Realtime => sessions().realtime;
+  const endpoint = (
+    method: string,
+    check: (caller: Caller, result: GuardResult) => void | Promise<void>,
+    handle: LocalHandler["handle"],
+  ): LocalHandler => ({
+    ...socketPath,
+    method,
+    // All that needs no body is decided before one is read.
+    guard: {
+      admit: (caller, path, result) =>
+        path === socketPath.template ? check(caller, result) : socketPath.guard.admit(caller, path, result),
+    },
+    bodyLimit: framesABody * limits.message,
+    cors,
+    handle,
+  });
+  const ofSession = (caller: Caller): void => {
+    requirePage(realtime(), caller);
+    requireSession(sessions(), caller);
+  };
+  return [
+    endpoint(
+      "GET",
+      (caller, result) =>
+        opensStream(caller) ? undefined : socketPath.guard.admit(caller, caller.path, result),
+      request => openStream(sessions(), request),
+    ),
+    endpoint("POST", ofSession, request => receive(sessions(), request)),
+    endpoint("DELETE", ofSession, request => {
+      requireSession(sessions(), request).leave();
+      return empty([]);
+    }),
+    endpoint(
+      "OPTIONS",
+      () => undefined,
+      request => empty(preflight(request) ?? [["allow", methods]]),
+    ),
+  ];
+}
+
+function opensStream(caller: Caller): boolean {
+  return (
+    caller.method === "GET" && /(^|,)\s*text\/event-stream\s*(;|,|$)/i.test(caller.header("accept") ?? "")
+  );
+}
+
+async function openStream(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
+  const { cancellation } = request;
+  const connection = await sessions.openStream(applicantOf(sessions.realtime, request));
+  cancellation.listen(() => connection.gone());
+  return {
+    status: 200,
+    headers: [
+      ["content-type", "text/event-stream"],
+      // What a proxy compresses or keeps back arrives late.
+      ["cache-control", "no-store, no-transform"],
+      ["x-accel-buffering", "no"],
+    ],
+    body: (writer, abandon) => connection.start(writer, abandon),
+  };
+}
+
+function receive(sessions: FallbackSessions, request: LocalRequest): LocalResponse {
+  const connection = requireSession(sessions, request);
+  const type = request.header("content-type");
+  if (type?.split(";", 1)[0]?.trim().toLowerCase() !== framesType)
+    throw gatewayError("UNSUPPORTED_MEDIA_TYPE", `expected content-type ${framesType}`);
+  const number = countOf(request, "protogate-number", 1);
+  const lines = readFrameLines(request.body, sessions.realtime.settings.limits.message);
+  connection.receive(number, lines);
+  return empty([]);
+}
+
+/** @throws GatewayError MISSING_HEADER, SESSION_NOT_FOUND */
+function requireSession(sessions: FallbackSessions, caller: Caller): FallbackConnection {
+  const secret = caller.header("protogate-session");
+  if (secret === undefined)
+    throw gatewayError(
+      "MISSING_HEADER",
+      "expected protogate-session, which the opening of a session returns",
+    );
+  const connection = sessions.find(secret);
+  if (connection === undefined) throw sessionNotFound();
+  return connection;
+}
+
+/** @throws GatewayError MISSING_HEADER, INVALID_HEADER */
+function countOf(caller: Caller, name: string, least: number): number {
+  const text = caller.header(name);
+  if (text === undefined) throw gatewayError("MISSING_HEADER", `expected ${name}`);
+  const value = Number(text);
+  if (/^[0-9]{1,15}$/.test(text) && value >= least) return value;
+  throw gatewayError("INVALID_HEADER", `${name}: expected an integer from ${least}`);
+}
+
+function applicantOf(realtime: Realtime, request: LocalRequest): Applicant {
+  const { path, requestId, span, guardResult, cancellation } = request;
+  return {
+    request: new SocketRequest(request, realtime.settings.origins, span),
+    path,
+    requestId,
+    guardResult: guardResult as GuardResult,
+    span,
+    gone: () => cancellation.cancelled,
+    requireForm: () => requireNamedPage(request),
+  };
+}
+
+/**
+ * Whether a page may use sessions: of an origin whose pages may open a WebSocket.
+ * @throws GatewayError ORIGIN_NOT_ALLOWED
+ */
+function requirePage({ settings }: Realtime, caller: Caller): void {
+  settings.origins.requireForSocket(caller);
+  requireNamedPage(caller);
+}
+
+/** Browsers leave Origin out of a GET whose response the page cannot read; such a page opens nothing. */
+function requireNamedPage(caller: Caller): void {
+  const site = caller.header("sec-fetch-site");
+  if (
+    caller.header("origin") !== undefined ||
+    site === undefined ||
+    site === "same-origin" ||
+    site === "none"
+  )
+    return;
+  throw gatewayError("ORIGIN_NOT_ALLOWED", "a page of another site must be named by an origin header");
+}
+
+function empty(headers: LocalResponse["headers"]): LocalResponse {
+  return { status: 204, headers, body: "" };
+}

@@ -1,0 +1,84 @@
+import { whenReady } from "../../net/when-ready.js";
+import { gatewayError } from "../../status/failure.js";
+import type { Realtime } from "../realtime.js";
+import type { Publisher } from "../rooms/connection.js";
+import type { Socket } from "../rooms/socket.js";
+import { Topics } from "../rooms/topics.js";
+import { type Applicant, abandoned, admitSocket, opened } from "../sockets/admission.js";
+import { SocketEvents } from "../sockets/socket-events.js";
+import type { FallbackConnection, FallbackOwner } from "./fallback-connection.js";
+import { StreamConnection } from "./stream-connection.js";
+
+/** Milliseconds. */
+export interface FallbackTimes {
+  /** Between two looks at all sessions. */
+  readonly tickMs: number;
+  /** A stream on which nothing was written for so long gets a comment. */
+  readonly pingMs: number;
+}
+
+/** A comment is written after at most 15 s of silence. */
+const usualTimes: FallbackTimes = { tickMs: 5000, pingMs: 10_000 };
+
+/** The sessions of this process without a WebSocket. */
+export class FallbackSessions implements Publisher, FallbackOwner {
+  readonly events: SocketEvents;
+  readonly topics = new Topics<FallbackConnection>();
+  readonly realtime: Realtime;
+  readonly #times: FallbackTimes;
+  readonly #connections = new Map<string, FallbackConnection>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(realtime: Realtime, times: FallbackTimes = usualTimes) {
+    this.realtime = realtime;
+    this.#times = times;
+    this.events = new SocketEvents(realtime);
+    realtime.attach(this);
+  }
+
+  /** Undefined where there is none, or none any more. */
+  find(secret: string): FallbackConnection | undefined {
+    return this.#connections.get(secret);
+  }
+
+  publish(topic: string, text: string): void {
+    for (const connection of this.topics.subscribersOf(topic) ?? []) connection.send(text);
+  }
+
+  /**
+   * Opens a session whose frames go out as a stream.
+   * @throws GatewayError (or rejects with it) where it is refused
+   */
+  openStream(applicant: Applicant): StreamConnection | Promise<StreamConnection> {
+    return this.#open(applicant, socket => new StreamConnection(this, socket, this.#times.pingMs));
+  }
+
+  removed(connection: FallbackConnection): void {
+    if (!this.#connections.delete(connection.secret)) return;
+    this.realtime.metrics.fallback[connection.transport]--;
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #open<C extends FallbackConnection>(applicant: Applicant, connect: (socket: Socket) => C): C | Promise<C> {
+    return whenReady(admitSocket(this.realtime, applicant), socket => {
+      if (applicant.gone()) {
+        abandoned(this.realtime, socket);
+        throw gatewayError("CLIENT_CLOSED", "the client has gone");
+      }
+      opened(this.realtime);
+      const connection = connect(socket);
+      this.#connections.set(connection.secret, connection);
+      this.realtime.metrics.fallback[connection.transport]++;
+      this.#timer ??= setInterval(() => this.#tick(), this.#times.tickMs).unref();
+      this.events.opened(socket, connection);
+      return connection;
+    });
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const connection of this.#connections.values()) connection.tick(now);
+  }
+}
