@@ -6,10 +6,10 @@ const here = import.meta.dirname;
 const dist = join(here, "dist");
 const common = { bundle: true, target: "es2022", write: false, legalComments: "none" };
 
-const [modules, script, page] = await Promise.all([
+const [modules, script, fallback, page] = await Promise.all([
   build({
     ...common,
-    entryPoints: [join(here, "src/index.ts"), join(here, "src/testing.ts")],
+    entryPoints: ["index", "fallback", "testing"].map(name => join(here, `src/${name}.ts`)),
     format: "esm",
     splitting: true,
     chunkNames: "shared",
@@ -24,6 +24,14 @@ const [modules, script, page] = await Promise.all([
     minify: true,
     outfile: join(dist, "protogate-client.min.js"),
   }),
+  build({
+    ...common,
+    entryPoints: [join(here, "src/fallback.ts")],
+    format: "iife",
+    globalName: "ProtogateFallback",
+    minify: true,
+    outfile: join(dist, "protogate-fallback.min.js"),
+  }),
   // The chat page of the demo has a copy of its own.
   build({
     ...common,
@@ -34,7 +42,9 @@ const [modules, script, page] = await Promise.all([
   }),
 ]);
 
-for (const { path, contents } of [modules, script, page].flatMap(({ outputFiles }) => outputFiles)) {
+for (const { path, contents } of [modules, script, fallback, page].flatMap(
+  ({ outputFiles }) => outputFiles,
+)) {
   mkdirSync(dirname(path), { recursive: true });
   if (!isSame(path, contents)) writeFileSync(path, contents);
 }

@@ -25,7 +25,8 @@ const html = `<!doctype html><title>client</title><script src="/client.js"></scr
 const seen = { states: [], texts: [], lost: 0, restored: false };
 addEventListener("pageshow", ({ persisted }) => (seen.restored = persisted));
 const url = "ws://127.0.0.1:" + location.hash.slice(1) + "/ws";
-const client = new Protogate.Client({ url, responseTimeout: 300, backoff: { min: 600000, max: 600000 } });
+const backoff = { min: 600000, max: 600000 };
+const client = new Protogate.Client({ url, connectTimeout: 60000, responseTimeout: 300, backoff });
 client.on("state", ({ state }) => seen.states.push(state));
 const room = client.room("x", { from: "Ann" });
 room.on("message", ({ message }) => {

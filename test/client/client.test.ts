@@ -473,3 +473,26 @@ test("a listener that throws takes nothing from the others", async t => {
   assert.equal(await thrown, "of a listener");
   assert.deepEqual(seen.texts, ["1"]);
 });
+
+test("a client whose connection is lost tries the transport that worked twice more before it takes another", async t => {
+  const server = new FakeServer();
+  const other = new FakeServer();
+  const { client } = start(t, { transports: [server.transport, other.transport] });
+  await client.room("x", { from: "Ann" }).join();
+  server.refuseConnection = () => ({ code: 1006, reason: "" });
+  const open = reaches(client, "open");
+  server.drop();
+  await open;
+  assert.deepEqual([server.tokens.length, other.tokens.length], [4, 1]);
+});
+
+test("a client that the gateway refuses by one transport does not try the others", async t => {
+  const server = new FakeServer();
+  const other = new FakeServer();
+  server.refuseConnection = () => ({ code: 4403, reason: "" });
+  const { client } = start(t, { transports: [server.transport, other.transport] });
+  const closed = reaches(client, "closed");
+  client.connect();
+  assert.deepEqual(await closed, { state: "closed", code: 4403, reason: "" });
+  assert.equal(other.tokens.length, 0);
+});

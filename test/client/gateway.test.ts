@@ -2,42 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { WebSocket } from "ws";
-import { Client, type Room, type WebSocketConstructor } from "../../clients/js/src/index.js";
+import type { Client, Room } from "../../clients/js/src/index.js";
 import { createRedisBroker } from "../../src/realtime/brokers/redis-broker.js";
 import { startLine } from "../demo/page/line.js";
-import { uwsSkipped } from "../engine.js";
 import { missing, startRedis } from "../realtime/brokers/servers.js";
 import { serve, type TestServer } from "../realtime/harness.js";
 import { get, type Served, serve as serveProcess } from "../workers/served.js";
-
-const webSocket = WebSocket as unknown as WebSocketConstructor;
-
-function connectTo(t: TestContext, port: number, more: object = {}): Client {
-  const backoff = { min: 5, max: 50 };
-  const client = new Client({ url: `ws://127.0.0.1:${port}/ws`, webSocket, backoff, ...more });
-  t.after(() => client.close());
-  return client;
-}
-
-/** What a member can account for. */
-class Ledger {
-  readonly texts: string[] = [];
-  lost = 0;
-  epochs = 0;
-
-  constructor(room: Room) {
-    room.on("message", ({ message }) => this.texts.push(message));
-    room.on("lost", ({ from, to }) => {
-      if (to === Number.POSITIVE_INFINITY) this.epochs++;
-      else this.lost += to - from + 1;
-    });
-  }
-
-  async has(text: string): Promise<void> {
-    while (!this.texts.includes(text)) await new Promise(resolve => setImmediate(resolve));
-  }
-}
+import { connectTo, Ledger } from "./members.js";
 
 /** A gateway of two workers. */
 async function serveTwo(t: TestContext): Promise<{ readonly port: number; readonly served: Served }> {
@@ -59,9 +30,7 @@ test("a client and a gateway agree on rooms, presence and who joins and leaves",
   await assert.rejects(ann.call("a.B/C"), { reason: "ROUTE_NOT_FOUND" });
 });
 
-test("clients on two workers of a gateway agree on rooms, presence and who joins and leaves", {
-  skip: await uwsSkipped(),
-}, async t => {
+test("clients on two workers of a gateway agree on rooms, presence and who joins and leaves", async t => {
   const { port, served } = await serveTwo(t);
   const found = new Map<unknown, Client>();
   while (found.size < 2) {
@@ -143,9 +112,7 @@ async function refusesLarge(room: Room): Promise<void> {
   await room.send("small");
 }
 
-test("every message is delivered once and in order while the workers of a gateway are killed one after the other", {
-  skip: await uwsSkipped(),
-}, async t => {
+test("every message is delivered once and in order while the workers of a gateway are killed one after the other", async t => {
   const { port, served } = await serveTwo(t);
   const admin = served.log.find(({ msg }) => msg === "ready")?.admin;
   const ledgers: Ledger[] = [];

@@ -8,8 +8,11 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { runInNewContext } from "node:vm";
 import { reference } from "../docs/page.js";
+import { startTestGateway } from "../gateway/harness.js";
 import { root } from "../node-script.js";
 import { serve } from "../realtime/harness.js";
+import { startHttpProxy } from "./http-proxy.js";
+import { served } from "./members.js";
 
 const here = join(root, "clients/js");
 
@@ -34,11 +37,21 @@ describe("the package @protogate/client", () => {
     assert.ok(script.length <= maxScriptBytes, `${script.length} bytes`);
   });
 
+  it("the script build of the fallback is small and defines its transports in ProtogateFallback", () => {
+    const script = readFileSync(join(installed, "dist/protogate-fallback.min.js"));
+    const scope: { ProtogateFallback?: object } = {};
+    runInNewContext(`${script}; this.ProtogateFallback = ProtogateFallback`, scope);
+    assert.deepEqual(Object.keys(scope.ProtogateFallback ?? {}).sort(), ["pollTransport", "sseTransport"]);
+    assert.ok(script.length <= maxFallbackBytes, `${script.length} bytes`);
+  });
+
   it("the declarations of the client hold without those of browsers and of Node.js", () => {
     const uses = `import { Client, type Loss } from "@protogate/client";
+import { sseTransport } from "@protogate/client/fallback";
 import { FakeServer } from "@protogate/client/testing";
 const server = new FakeServer();
-const client = new Client({ url: "ws://test", transports: [server.transport], token: async () => "t" });
+const transports = [server.transport, sseTransport(), "websocket"] as const;
+const client = new Client({ url: "ws://test", transports, token: async () => "t" });
 export const lost: Loss[] = [];
 client.room("x", { last: 3 }).on("lost", loss => lost.push(loss));
 export const reply: Promise<{ n: number }> = client.call<{ n: number }>("a.B/C");
@@ -66,6 +79,21 @@ client.room("x").on("nothing", () => {});
     assert.deepEqual([code, await output], [0, "1 Ann: Hello\n"]);
   });
 
+  it("the program with fallbacks on docs/reference/client.md comes through a proxy without WebSockets", async t => {
+    const gateway = await startTestGateway(`realtime: { ${served} }\n`, {});
+    t.after(() => gateway.close());
+    const { port } = await startHttpProxy(t, gateway.httpPort);
+    const [, program = ""] = reference("client").blocks("js");
+    writeFileSync(join(folder, "fallback.mjs"), program);
+    const child = spawn(process.execPath, ["fallback.mjs", `ws://127.0.0.1:${port}/ws`], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const output = text(child.stdout);
+    const [code] = await once(child, "exit");
+    assert.deepEqual([code, await output], [0, "sse\n"]);
+  });
+
   it("the example of tests on docs/reference/client.md runs", () => {
     const program = reference("client").blocks("js").at(-1) ?? "";
     writeFileSync(join(folder, "example.mjs"), `${program}client.close();\n`);
@@ -75,3 +103,4 @@ client.room("x").on("nothing", () => {});
 
 /** Minified, not compressed. */
 const maxScriptBytes = 16 * 1024;
+const maxFallbackBytes = 5 * 1024;

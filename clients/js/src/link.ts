@@ -42,6 +42,8 @@ export interface LinkOwner {
 
 /** A transport that did not open where a later one did, or on which nothing arrived, is left out for so long. */
 const avoidMs = 600_000;
+/** Tries to connect again by the transport that worked last, before the others are tried too. */
+const maxAlone = 2;
 /** The time that the user may take to log in, say. */
 const tokenTimeoutMs = 120_000;
 
@@ -55,6 +57,8 @@ export class Link {
   #carrier: Carrier | undefined;
   /** The one that is open, until something has arrived by it. */
   #unproven: Transport | undefined;
+  /** The last by which something has arrived. */
+  #proven: Transport | undefined;
   /** Of this try to connect; all that belongs to an earlier one is void. */
   #attempt = 0;
   #failures = 0;
@@ -153,9 +157,11 @@ export class Link {
     }
     const now = performance.now();
     const usable = transports.filter(each => now - (this.#avoided.get(each) ?? -avoidMs) >= avoidMs);
+    // What has worked fails because of the gateway, most often: then another transport would be a poor exchange.
+    const alone = this.#failures <= maxAlone && usable[0] === this.#proven;
     const failed: Transport[] = [];
     let last = { code: 1006, reason: "" };
-    for (const transport of usable.length === 0 ? transports : usable) {
+    for (const transport of usable.length === 0 ? transports : usable.slice(0, alone ? 1 : undefined)) {
       if (attempt !== this.#attempt) return;
       const outcome = await this.#open(transport, { url, token }, attempt);
       if (outcome === undefined) {
@@ -164,6 +170,8 @@ export class Link {
       }
       last = outcome;
       failed.push(transport);
+      // The gateway itself has refused.
+      if (last.code >= 4000) break;
     }
     if (attempt === this.#attempt) this.#closed(last.code, last.reason);
   }
@@ -223,6 +231,7 @@ export class Link {
 
   #frame(frame: ServerFrame): void {
     this.#heardAt = performance.now();
+    this.#proven = this.#unproven ?? this.#proven;
     this.#unproven = this.#pingedAt = undefined;
     this.#failures = this.#denials = 0;
     if (frame.type !== "pong") this.#owner.frame(frame);

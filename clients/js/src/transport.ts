@@ -72,8 +72,12 @@ export function webSocketTransport(given?: WebSocketConstructor): Transport {
 export function readFrame(text: string): ServerFrame | undefined {
   try {
     const frame: unknown = JSON.parse(text);
-    return typeof (frame as ServerFrame | null)?.type === "string" ? (frame as ServerFrame) : undefined;
+    return isFrame(frame) ? frame : undefined;
   } catch {
     return undefined;
   }
+}
+
+export function isFrame(value: unknown): value is ServerFrame {
+  return typeof (value as ServerFrame | null)?.type === "string";
 }
