@@ -1,11 +1,12 @@
 /** An engine that answers every request at once by a prepared reply: what HTTP alone costs. `ENGINE` names it. */
 
-import { presizeYoungGeneration } from "../../src/net/young-generation.js";
+import { holdYoungGeneration, sizeYoungGeneration } from "../../src/net/young-generation.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { smallReply } from "../content.js";
 
-presizeYoungGeneration();
+holdYoungGeneration();
+sizeYoungGeneration();
 const headers = [["content-type", "application/json"]] as const;
 const body = JSON.stringify(smallReply);
 const start = process.env.ENGINE === "uws" ? startUwsEngine : startFastifyEngine;

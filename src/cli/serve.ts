@@ -2,7 +2,7 @@ import { startGateway } from "../gateway/gateway.js";
 import type { Gateway } from "../gateway/gateway-options.js";
 import { readConfig } from "../gateway/read-config.js";
 import { withoutOptimizing } from "../net/late-optimization.js";
-import { presizeYoungGeneration } from "../net/young-generation.js";
+import { sizeYoungGeneration } from "../net/young-generation.js";
 import { workerCount } from "../workers/config.js";
 import { readArguments } from "./arguments.js";
 
@@ -34,7 +34,6 @@ const terminationLingerMs = 1000;
 export async function untilSignalled(
   start: () => Promise<Pick<Gateway, "close" | "reload">>,
 ): Promise<number> {
-  presizeYoungGeneration();
   let asked: number | undefined;
   let lingerMs = 0;
   const signalled = new Promise<void>(resolve => {
@@ -55,6 +54,7 @@ export async function untilSignalled(
   process.on("SIGHUP", () => void running?.reload());
   running = (await Promise.race([withoutOptimizing(start), signalled])) ?? undefined;
   if (running === undefined) process.exit(0);
+  sizeYoungGeneration();
   await signalled;
   await running.close(lingerMs);
   return 0;

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
+import { youngGenerationFlags } from "../net/young-generation.js";
 import { ChannelClosed, ProcessChannel } from "./channel.js";
 import type { Question, Topic } from "./topic.js";
 
@@ -104,6 +105,7 @@ export class WorkerPool {
     cluster.setupPrimary({
       exec: this.#options.script,
       args: [],
+      execArgv: [...process.execArgv, ...youngGenerationFlags],
       stdio: ["inherit", "inherit", "inherit", "ipc", "pipe"],
     });
     try {

@@ -7,7 +7,7 @@ import { errorMessage } from "../../net/error-text.js";
 import { type FileRecord, recordFiles, replayFiles } from "../../net/files.js";
 import { withoutOptimizing } from "../../net/late-optimization.js";
 import { sharePorts } from "../../net/shared-ports.js";
-import { presizeYoungGeneration } from "../../net/young-generation.js";
+import { sizeYoungGeneration } from "../../net/young-generation.js";
 import { GatewayError } from "../../status/failure.js";
 import { metricStates } from "../../telemetry/totals.js";
 import type { ProcessChannel } from "../../workers/channel.js";
@@ -78,6 +78,7 @@ class WorkerGateway {
     const gateway = await replayFiles(files, () =>
       withoutOptimizing(() => startGateway(input, { part: this.#part(worker) })),
     );
+    sizeYoungGeneration();
     this.#channel.onRequest(stopWorker, ({ lingerMs }) => this.#stop(gateway, lingerMs));
     this.#report();
     const { httpPorts, realtimePort } = gateway;
@@ -187,7 +188,6 @@ class WorkerGateway {
 
 /** The primary handles signals, which terminals and service managers send to all processes. */
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
-presizeYoungGeneration();
 new WorkerGateway(
   channelToPrimary(error => {
     throw error;
