@@ -210,7 +210,7 @@ function tokens(config: GatewayConfig, report: Report): void {
         "tokens that the issuer made for other services are accepted; expected audience",
       );
     if (provider.issuer === undefined && provider.jwks !== undefined)
-      report("low", "any-issuer", at, "whatever is signed with one of the keys is accepted; expected issuer");
+      report("low", "any-issuer", at, "any token signed with one of the keys is accepted; expected issuer");
     for (const key of ["jwks", "issuer"] as const) {
       const url = provider[key];
       if (typeof url === "string" && isPlainUrl(url) && (key === "jwks" || provider.jwks === undefined))
@@ -237,14 +237,14 @@ function logins(config: GatewayConfig, report: Report): void {
           "high",
           "weak-session-secret",
           [...at, "secrets", index],
-          "whoever guesses the secret makes sessions of anybody; expected one of openssl rand -base64 32",
+          "whoever guesses the secret can make sessions of any user; expected one of openssl rand -base64 32",
         );
     if (isPlainUrl(provider.issuer))
       report(
         "high",
         "plain-issuer",
         [...at, "issuer"],
-        "an attacker on the network can log in as anybody; expected an https URL",
+        "an attacker on the network can log in as any user; expected an https URL",
       );
     if (provider.cookie.same_site === "none")
       report(
@@ -304,7 +304,7 @@ function secrets(config: GatewayConfig, report: Report, { loaded }: Audited): vo
         "high",
         "secret-in-file",
         path,
-        `a secret stands in the configuration itself; expected \${NAME} without a default, or \${file:…}`,
+        `the configuration itself holds a secret; expected \${NAME} without a default, or \${file:…}`,
       );
     if (
       !(key === "key" && path.slice(-3, -1).includes("tls")) &&

@@ -40,7 +40,7 @@ export class AuthMetrics {
     this.#results = new CounterSeries(
       registry,
       "protogate_auth_total",
-      "Requests that a provider was asked about, by result.",
+      "Authentications by provider and result.",
       ["provider", "result"],
     );
     this.#refreshes = new CounterSeries(

@@ -7,7 +7,7 @@ export async function apiKey(args: readonly string[]): Promise<number> {
   const [subject = ""] = readArguments(args, { positionals: ["SUBJECT"] }).positionals;
   const key = randomBytes(24).toString("base64url");
   process.stdout.write(
-    `key, for whoever calls:  ${key}\n` +
+    `key, for the caller:  ${key}\n` +
       `entry of the key file:   - { hash: "${hashApiKey(key)}", subject: ${JSON.stringify(subject)} }\n`,
   );
   return 0;

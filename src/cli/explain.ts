@@ -47,7 +47,7 @@ function print(explanation: Explanation): string {
     if (request !== undefined) lines.push("", `  request ${JSON.stringify(request)}`);
   } else if (allow !== undefined) {
     const answer = explanation.outcome === "options" ? "204 with Allow" : "405";
-    lines.push(`${method} ${path} is ${answer}: the path answers ${allow.join(", ")}`);
+    lines.push(`${method} ${path} is ${answer}: the path allows ${allow.join(", ")}`);
   } else if (refused === undefined) {
     lines.push(`${method} ${path} is 404: no route matches`);
   }

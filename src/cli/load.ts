@@ -60,7 +60,7 @@ function notExposed({ loaded, model, routes, builtIn: own }: Compiled): readonly
 }
 
 function notServed(): never {
-  throw new Error("no provider is asked: nothing is served");
+  throw new Error("no provider can be called: nothing is served");
 }
 
 function notConnected(upstream: string): never {

@@ -87,7 +87,7 @@ export class Decoder {
       const path = [...location.path, key];
       const first = lines.get(key);
       if (first !== undefined) {
-        this.findings.error(path, `duplicate key "${key}"; it stands on line ${first} already`, { position });
+        this.findings.error(path, `duplicate key "${key}"; the first is on line ${first}`, { position });
         continue;
       }
       lines.set(key, position.line);

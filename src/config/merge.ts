@@ -59,7 +59,7 @@ export class Merger {
     const already = formatPosition(this.tree.positionOf(earlier.key));
     this.problems.push({
       severity: "error",
-      message: `"${keyText(earlier)}" is set twice; it stands at ${already} already`,
+      message: `"${keyText(earlier)}" is set twice, first at ${already}`,
       position: this.tree.positionOf(key),
       path: formatPath(path),
     });

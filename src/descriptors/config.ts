@@ -33,8 +33,10 @@ export const DescriptorsSchema = Type.Array(
       ),
       mapping(
         {
-          reflection: text("nonempty", { description: "Name of the upstream to ask." }),
-          refresh: Type.Optional(duration({ description: "Ask again this often. Without it, once." }, 1000)),
+          reflection: text("nonempty", { description: "Name of the upstream that reflects." }),
+          refresh: Type.Optional(
+            duration({ description: "How often to request the descriptors again. Without it, once." }, 1000),
+          ),
         },
         "What an upstream serves by gRPC server reflection (v1 or v1alpha).",
       ),

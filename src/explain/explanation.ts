@@ -124,7 +124,7 @@ function explainMatch(
   const { description, secretParameters } = guardOf(source, route, matched.request.header, matched.query);
   const conditions = conditionsOf(route, source.checks);
   const described = { route: describeRoute(route), conditions, ...description };
-  if (route.kind !== "rpc") return { ...described, body: "whatever answers" };
+  if (route.kind !== "rpc") return { ...described, body: "the response as it is" };
   if (!route.rest)
     return {
       ...described,

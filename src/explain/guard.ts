@@ -105,7 +105,7 @@ function isPresent(scheme: SecurityScheme, header: HeaderOf, query: string): boo
 function requirementsOf({ policies }: AuthConfig, name: string): readonly string[] {
   const policy = policies.find((each, index) => (each.name ?? String(index)) === name);
   if (policy === undefined) return [];
-  if (policy.deny === true) return ["refuses everybody"];
+  if (policy.deny === true) return ["refuses every caller"];
   const { scopes, any_scope: anyScope, claims, rule } = policy.require ?? {};
   return [
     ...(scopes === undefined ? [] : [`the scopes ${scopes.join(", ")}`]),

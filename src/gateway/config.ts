@@ -115,7 +115,7 @@ const HttpSchema = section(
 /** Read before anything else, in each file; no configuration that is loaded has it. */
 const IncludeSchema = listOf(text("path", { description: "A file, or a glob with `*`, `?` and `**`." }), {
   description:
-    "Files that belong to the configuration, each with any of its sections: lists go on, names are added, a setting may stand in one file alone.",
+    "Files that belong to the configuration, each with any of its sections: lists are concatenated, names are added, a setting may be in one file only.",
 });
 
 /** Every key of the configuration file: types, defaults, bounds and the text that editors show. */

@@ -27,7 +27,7 @@ const unavailable: readonly Unavailable[] = [
 ];
 
 const misplaced: ReadonlyMap<string, string> = new Map([
-  ["livekit.grants.*.room", "a grant has no room; the route that names the grant says which"],
+  ["livekit.grants.*.room", "a grant has no room; expected it in the route that names the grant"],
   [
     "livekit.routes.*.room_config.egress",
     "a token is readable by its client and must not carry credentials of storage; start egress from a server",

@@ -33,7 +33,7 @@ export function readiness({
     configuration: { ok: true, message: configuration },
   };
   if (realtime?.ready === false)
-    checks.realtime = { ok: false, message: "the broker does not take messages" };
+    checks.realtime = { ok: false, message: "the broker does not accept messages" };
   if (openFiles.low)
     checks["file descriptors"] = { ok: false, message: `nearly all ${openFiles.limit} are used` };
   for (const { upstream, ok, message } of backends?.health() ?? [])

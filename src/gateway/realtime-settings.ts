@@ -95,7 +95,7 @@ function socketEndpoints(
     dialect: statusDialect,
     bodyLimit: undefined,
     handle(): never {
-      throw new Error("the gate lets nobody through");
+      throw new Error("sockets are opened by an upgrade, never by a request");
     },
   };
   if (!section.transports.includes("sse")) return [endpoint];
@@ -276,7 +276,7 @@ function methodCheck(
     if (names !== "none" && (identity === undefined || !names.includes(identity.provider))) {
       throw gatewayError(
         "CREDENTIALS_MISSING",
-        "the method asks for other credentials than the socket was opened with",
+        "the method requires other credentials than those that the socket was opened with",
       );
     }
     authorizer?.before(identity, []);

@@ -88,7 +88,7 @@ export function certificatePath({ at, tls }: Pick<TlsListener, "at" | "tls">, in
 function nameProblem(file: string, index: number, owners: Map<string, number>): string | undefined {
   const names = dnsNames(readFileSync(file));
   if (names.length === 0 && index > 0)
-    return `"${file}" has no DNS name (subjectAltName) by which clients could ask for it`;
+    return `"${file}" has no DNS name (subjectAltName) by which clients could select it`;
   for (const name of names) {
     const owner = owners.get(name);
     if (owner !== undefined && owner !== index)

@@ -183,10 +183,7 @@ export abstract class Http2Connection<S extends Http2Stream>
   onData(id: number, bytes: Buffer, from: number, to: number, consumed: number, end: boolean): void {
     this.#receiveWindow -= consumed;
     if (this.#receiveWindow < 0)
-      throw new ConnectionError(
-        ErrorCode.FlowControlError,
-        "more DATA than the connection's window lets through",
-      );
+      throw new ConnectionError(ErrorCode.FlowControlError, "more DATA than the connection's window allows");
     this.replenish();
     const stream = this.find(id);
     if (from === to && !end) this.flood.idle(consumed);
@@ -197,7 +194,7 @@ export abstract class Http2Connection<S extends Http2Stream>
     }
     stream.receiveWindow -= consumed;
     if (stream.receiveWindow < 0) {
-      stream.break("more DATA than the stream's window lets through", ErrorCode.FlowControlError);
+      stream.break("more DATA than the stream's window allows", ErrorCode.FlowControlError);
       return;
     }
     this.receive(stream, bytes, from, to, end);
@@ -241,12 +238,12 @@ export abstract class Http2Connection<S extends Http2Stream>
     if (id !== 0) {
       const stream = this.find(id);
       if (stream === undefined) return;
-      if (increment === 0) stream.break("WINDOW_UPDATE of nothing", ErrorCode.ProtocolError);
+      if (increment === 0) stream.break("WINDOW_UPDATE with an increment of 0", ErrorCode.ProtocolError);
       else if (!this.#widen(stream, increment))
         stream.break("the stream's window grows too large", ErrorCode.FlowControlError);
       return;
     }
-    if (increment === 0) throw protocolError("WINDOW_UPDATE of nothing");
+    if (increment === 0) throw protocolError("WINDOW_UPDATE with an increment of 0");
     if (!this.sender.widen(increment, max31))
       throw new ConnectionError(ErrorCode.FlowControlError, "the connection's window grows too large");
   }

@@ -40,7 +40,7 @@ export class FloodGuard {
   acknowledge(): void {
     this.idle();
     if (++this.#acknowledgements > maxAcknowledgements)
-      throw flood("frames that ask for acknowledgements, none of which is read");
+      throw flood("frames that require acknowledgements, none of which is read");
   }
 
   /** All acknowledgements were written. */

@@ -110,7 +110,7 @@ export function warnOfUnread(
   const read = namesFrom("path", sources);
   for (const variable of template?.variables ?? []) {
     const name = variable.path.join(".");
-    if (!read.has(name)) problems.warning(at, `the variable {${name}} is read by nothing`);
+    if (!read.has(name)) problems.warning(at, `nothing reads the variable {${name}}`);
   }
 }
 

@@ -55,7 +55,7 @@ function checkTokenRoute(at: Path, route: TokenRoute, draft: Draft, findings: Fi
   const anonymous = checkAdmission(at, route, draft, findings);
   checkSources([...parts, ...attributes], "get" in route ? "GET" : undefined, anonymous, findings);
   if (parseSource(route.identity ?? "")?.kind === "literal") {
-    const why = "LiveKit disconnects whoever has joined with the same identity before";
+    const why = "LiveKit disconnects a participant that has joined with the same identity before";
     findings.error([...at, "identity"], `expected an identity of the caller's own; ${why}`);
   }
 }
@@ -102,7 +102,7 @@ function checkAdmission(at: Path, route: TokenRoute | Action, draft: Draft, find
   const anonymous = (route.auth ?? draft.auth?.default) === "none";
   const source = parseSource(route.identity ?? "")?.kind;
   if (anonymous && source !== "subject" && source !== "literal" && route.allow_other_identities !== true) {
-    const why = "this route does not authenticate callers, so anybody could take any identity";
+    const why = "this route does not authenticate callers, so any caller could take any identity";
     findings.error(at, `${why}; expected auth, or allow_other_identities: true`);
   }
   return anonymous;

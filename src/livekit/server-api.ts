@@ -87,7 +87,7 @@ function failureOf(error: unknown): Failure {
   if (error instanceof ServerError) {
     const code = codes.get(error.code ?? "");
     if (code !== undefined) return upstreamFailure(code, error.message.slice(0, 256), undefined);
-    const message = `the LiveKit server answered ${error.status}${error.code === undefined ? "" : ` ${error.code}`}`;
+    const message = `the LiveKit server responded with ${error.status}${error.code === undefined ? "" : ` ${error.code}`}`;
     return gatewayFailure("UPSTREAM_PROTOCOL", `${message}; are address, key and secret right?`);
   }
   if (error instanceof Error && error.name === "TimeoutError")

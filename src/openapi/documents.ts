@@ -41,7 +41,7 @@ export async function openApiText(
     return await inTurns(pace, documentText(api, format));
   } catch (error) {
     if (!(error instanceof DocumentTooLarge)) throw error;
-    const message = `the document is larger than ${maxChars / 1024 / 1024} MiB; ask for that of one service or package: ?index lists them`;
+    const message = `the document is larger than ${maxChars / 1024 / 1024} MiB; request that of one service or package: ?index lists them`;
     throw gatewayError("DOCUMENT_TOO_LARGE", message);
   }
 }

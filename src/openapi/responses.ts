@@ -93,7 +93,7 @@ export class Responses {
   #default(dialect: Dialect): ResponseObject {
     const { contentType } = rendered(dialect, "INTERNAL");
     return this.#shared(`${dialect.name}-default`, {
-      description: "Whatever else goes wrong, most of it in the words of the backend.",
+      description: "Any other failure, most with the message of the backend.",
       content: { [contentType]: { schema: this.schema(dialect) } },
     });
   }

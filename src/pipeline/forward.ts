@@ -82,7 +82,7 @@ function clientLeft(): Failure {
   return gatewayFailure("CLIENT_CLOSED", leaving);
 }
 
-const leaving = "the client left before its request was answered";
+const leaving = "the client disconnected before there was a response";
 
 /** Why the body of a response has not come to its end. */
 export function forwardingFailure({ request }: ReadonlyContext, error: Error): Failure {

@@ -81,6 +81,6 @@ export async function openSocketStream(
       return stream;
     },
   );
-  if (!opened) throw gatewayError("CLIENT_CLOSED", "the client left before its socket was opened");
+  if (!opened) throw gatewayError("CLIENT_CLOSED", "the client disconnected before its socket was opened");
   return undefined;
 }

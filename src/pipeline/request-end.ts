@@ -123,6 +123,6 @@ function streamBody(
   writer.onDrain(() => body.resume());
   request.cancellation.listen(() => {
     body.destroy();
-    end(forwardingFailure(context, new Error("the client has left")));
+    end(forwardingFailure(context, new Error("the client disconnected")));
   });
 }

@@ -171,7 +171,7 @@ const roomEntry = mapping(
       default: false,
     }),
   },
-  "Rooms of one form.",
+  "Rooms of one kind.",
 );
 
 export type RoomConfig = Loaded<typeof roomEntry>;

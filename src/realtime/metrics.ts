@@ -97,12 +97,12 @@ export class RealtimeMetrics {
       ["reason"],
     );
     this.dropped = byName(dropReasons, reason => dropped.child(reason));
-    const slow = counter("slow_consumers_total", "Clients that fell behind, by what was done.", ["policy"]);
+    const slow = counter("slow_consumers_total", "Clients that fell behind, by action.", ["policy"]);
     this.slow = byName(["close", "drop"] as const, policy => slow.child(policy));
     this.replayed = counter("replayed_total", "Messages that were sent again from history.").child();
     this.brokerFailures = counter(
       "broker_failures_total",
-      "Messages and notices that the broker did not take.",
+      "Messages and notices that the broker did not accept.",
     ).child();
     const upgrades = counter("upgrades_total", "Requests for a socket by result.", ["result"]);
     this.#upgrades = byName(upgradeResults, result => upgrades.child(result));

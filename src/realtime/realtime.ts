@@ -215,7 +215,7 @@ export class Realtime {
   #buried(): void {
     this.logger?.warn(
       { sockets: this.#hub.open.size },
-      "this gateway was cut off from the realtime broker for so long that others took it for dead; its sockets are closed with 1012",
+      "this gateway was cut off from the realtime broker for so long that another announced the end of its sessions; its sockets are closed with 1012",
     );
     this.chat.departures.reported();
     void this.#endAll(buriedDrainMs, "CUT_OFF");

@@ -121,7 +121,7 @@ function compareSegments({ segments }: Template, texts: readonly string[]): Comp
   }
   if (wildcard < 0) {
     if (texts.length === head) return fits(head);
-    const reason = `the path goes on after segment ${head}, with "${texts[head]}"`;
+    const reason = `the path continues after segment ${head}, with "${texts[head]}"`;
     return { outcome: "path", reason, matched: head };
   }
   const tail = segments.length - wildcard - 1;

@@ -26,7 +26,7 @@ const oldestVersion = {
 /** One certificate or a list of them. */
 function oneOrSeveral<T extends TSchema>(certificate: T): TOptional<TUnion<[T, TArray<T>]>> {
   const description =
-    "Serve TLS with this certificate, or with a list of them: a client gets the one that has the name that it asks for (SNI), all others the first. Without it the listener speaks plain text.";
+    "Serve TLS with this certificate, or with a list of them: a client gets the one for the server name that it requests (SNI), all others the first. Without it the listener speaks plain text.";
   const list = Type.Array(certificate, { minItems: 1, maxItems: 1000, description });
   return Type.Optional(Type.Union([certificate, list], { description }));
 }
@@ -114,7 +114,7 @@ const engines = {
       ],
       {
         description:
-          "Answer every request with a redirect (308) to the same host, path and query by HTTPS, and serve nothing else here. `true` stands for port 443.",
+          "Respond to every request with a redirect (308) to the same host, path and query by HTTPS, and serve nothing else here. `true` stands for port 443.",
       },
     ),
   ),
@@ -237,7 +237,7 @@ function checkHttpListener(path: Path, listener: HttpListenerDraft, findings: Fi
   if (listener.proxy_protocol !== undefined && listener.proxy_protocol !== false && engine === "uws")
     findings.error(
       [...path, "proxy_protocol"],
-      "the PROXY protocol needs the engine fastify; uws takes the address from whoever sends a second header, and reads none before TLS",
+      "the PROXY protocol needs the engine fastify; uws takes the address from any peer that sends a second header, and reads none before TLS",
     );
   if (redirects(listener) && tls !== undefined)
     findings.error(

@@ -77,7 +77,7 @@ export const reasons = {
     "The request breaks rules that its message declares; the details name each field.",
   ),
   IDENTITY_MISMATCH: permissionDenied(
-    "The request asks for a token of another identity than the caller's own.",
+    "The request is for a token of another identity than the caller's own.",
   ),
   PARTICIPANT_REMOVED: permissionDenied(
     "The identity was removed from the LiveKit room; until the tokens from before have ended it gets no other.",
@@ -86,9 +86,9 @@ export const reasons = {
     "The webhook is not signed with the LiveKit key that the gateway has, or its signature is too old.",
   ),
   WEBHOOK_FAILED: unavailable("The webhook could not be delivered; its sender may send it again."),
-  BODY_TOO_LARGE: resourceExhausted("The body is larger than the gateway takes.", 413),
-  REQUEST_TOO_LARGE: resourceExhausted("The request message is larger than the upstream takes.", 413),
-  URI_TOO_LONG: resourceExhausted("The path and query together are longer than the gateway takes.", 414),
+  BODY_TOO_LARGE: resourceExhausted("The body is larger than the gateway accepts.", 413),
+  REQUEST_TOO_LARGE: resourceExhausted("The request message is larger than the upstream accepts.", 413),
+  URI_TOO_LONG: resourceExhausted("The path and query together are longer than the gateway accepts.", 414),
   UNSUPPORTED_MEDIA_TYPE: invalidArgument(
     "The route does not read bodies of this content type or encoding.",
     415,
@@ -128,11 +128,11 @@ export const reasons = {
   ),
   ORIGIN_NOT_ALLOWED: permissionDenied("A page of this origin may not open a WebSocket here."),
   UPGRADE_REQUIRED: invalidArgument(
-    "The path is that of a WebSocket, but the request does not ask for one of version 13.",
+    "The path is that of a WebSocket, but the request is no upgrade to one of version 13.",
     426,
   ),
   WEBSOCKET_NOT_SUPPORTED: invalidArgument(
-    "The request asks for a WebSocket, but the method of its route does not stream.",
+    "The request is an upgrade to a WebSocket, but the method of its route does not stream.",
   ),
   TOO_MANY_CONNECTIONS: unavailable("The gateway has as many WebSockets open as its limit allows."),
   SESSION_NOT_FOUND: notFound("No session without a WebSocket has this secret, or it has ended."),
@@ -140,12 +140,12 @@ export const reasons = {
   BINARY_FRAME: invalidArgument("The frame is binary; the socket reads JSON in text frames."),
   UNKNOWN_TYPE: invalidArgument("The frame has a type that the socket does not know."),
   NOT_A_MEMBER: permissionDenied("Only members of the room may do this; join it first."),
-  FROM_MISMATCH: permissionDenied("The frame claims to come from somebody else than its sender."),
+  FROM_MISMATCH: permissionDenied("The frame names another sender than its own."),
   TOO_MANY_ROOMS: resourceExhausted("The socket is in as many rooms as its limit allows."),
   NO_SUCH_ROOM: notFound("No room can have this name."),
-  NOT_ALLOWED_IN_ROOM: permissionDenied("The room is of a kind in which this is not done."),
+  NOT_ALLOWED_IN_ROOM: permissionDenied("The kind of the room does not allow this."),
   BANNED: permissionDenied("A server has removed the user from the room for a time."),
-  ROOM_FULL: resourceExhausted("The room has as many members as it may."),
+  ROOM_FULL: resourceExhausted("The room has as many members as its limit allows."),
   TOO_MANY_PENDING: resourceExhausted(
     "Too many frames of the socket wait for the backend that decides on them.",
   ),
@@ -153,13 +153,13 @@ export const reasons = {
     "The Host header names a host that this listener does not serve.",
     421,
   ),
-  HEADERS_TOO_LARGE: resourceExhausted("The request headers are larger than the gateway takes.", 431),
+  HEADERS_TOO_LARGE: resourceExhausted("The request headers are larger than the gateway accepts.", 431),
   MISSING_HEADER: invalidArgument("The request lacks a header that its route requires."),
   INVALID_HEADER: invalidArgument("A request header has a value that cannot be read or passed on."),
   INVALID_TIMEOUT: invalidArgument("The grpc-timeout or x-request-timeout header is malformed."),
   MALFORMED_REQUEST: invalidArgument("The request is not valid HTTP."),
   REQUEST_TIMEOUT: deadlineExceeded("The client did not send its whole request in time."),
-  CLIENT_CLOSED: cancelled("The client went away before there was a response."),
+  CLIENT_CLOSED: cancelled("The client disconnected before there was a response."),
   UPSTREAM_UNAVAILABLE: unavailable(
     "No endpoint of the upstream could be reached, or it did not respond; the message says whether the call may have been processed.",
   ),
@@ -168,7 +168,7 @@ export const reasons = {
     "The upstream broke the gRPC or HTTP/2 protocol; whether the call ran is not known.",
   ),
   UPSTREAM_ENCODING: internal(
-    "The upstream does not take compressed messages, though its `compression` is configured.",
+    "The upstream does not accept compressed messages, though its `compression` is configured.",
     500,
   ),
   UPSTREAM_MALFORMED_MESSAGE: internal(
@@ -192,7 +192,7 @@ export const reasons = {
     "The broker of realtime messages cannot be reached; a message with an id may be sent again.",
   ),
   STARTING: unavailable("The gateway is starting and does not know yet what it serves."),
-  SHUTTING_DOWN: unavailable("The gateway is shutting down and takes no new requests."),
+  SHUTTING_DOWN: unavailable("The gateway is shutting down and accepts no new requests."),
   INTERNAL: internal("The gateway failed in a way it did not foresee; its log says more.", 500),
 } as const;
 

@@ -39,7 +39,7 @@ export class OpenFiles {
         { limit },
         "file descriptors are used up: connections are refused; raise the limit (ulimit -n, LimitNOFILE of systemd)",
       );
-    else this.#log.info({ limit }, "there are file descriptors again");
+    else this.#log.info({ limit }, "file descriptors are available again");
   }
 
   stop(): void {

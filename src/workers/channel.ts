@@ -202,7 +202,7 @@ export class ProcessChannel {
   async #respond(id: number, topic: string, payload: Uint8Array): Promise<void> {
     try {
       const respond = this.#responders.get(topic);
-      if (respond === undefined) throw new Error(`nobody answers ${topic}`);
+      if (respond === undefined) throw new Error(`there is no handler of ${topic}`);
       this.#write(kinds.response, id, "", await respond(payload));
     } catch (error) {
       this.#write(kinds.failure, id, "", Buffer.from(errorMessage(error)));

@@ -140,10 +140,7 @@ test("mistakes in providers are errors with the nearest name", () => {
       "u: { type: rpc, upstream: chat, method: a.B/C, token_field: t }",
       `there is no upstream "chat"; none is declared ${place}.upstream)`,
     ],
-    [
-      "u: { type: mtls }",
-      `client certificates are asked for by listeners.http.tls.client_ca; it is missing ${place})`,
-    ],
+    ["u: { type: mtls }", `client certificates need listeners.http.tls.client_ca; it is missing ${place})`],
   ];
   for (const [providers, ...said] of cases) assert.deepEqual(problems(auth(providers)), said, providers);
 });
@@ -214,7 +211,7 @@ test("client certificates need authorities and the engine that knows them", () =
   assert.deepEqual(
     problems(tls(`tls: { ${files}, client_auth: require }`)),
     [
-      "client certificates are asked for by listeners.http.tls.client_ca; it is missing (at auth.providers.s)",
+      "client certificates need listeners.http.tls.client_ca; it is missing (at auth.providers.s)",
       '"client_auth" without "client_ca"; expected the authorities that may certify clients (at listeners.http.tls.client_auth)',
     ].toReversed(),
   );

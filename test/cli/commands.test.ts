@@ -200,7 +200,7 @@ describe("explain", () => {
     assert.equal(wrong.code, 1);
     assert.match(
       wrong.out,
-      /^DELETE \/rooms\/participant is 405: the path answers GET, HEAD, OPTIONS, PATCH, POST, PUT\n/,
+      /^DELETE \/rooms\/participant is 405: the path allows GET, HEAD, OPTIONS, PATCH, POST, PUT\n/,
     );
   });
 
@@ -456,7 +456,7 @@ describe("serve and demo", () => {
       },
     );
     for (const socket of sockets) socket.destroy();
-    await line(/"msg":"(there are file descriptors again)"/);
+    await line(/"msg":"(file descriptors are available again)"/);
     assert.equal((await fetch(`${admin}/readyz`)).status, 200);
     child.kill("SIGTERM");
     const [code] = await once(child, "exit");

@@ -77,8 +77,8 @@ describe("include", () => {
       "b.yaml": `${upstream("x")}listeners: { admin: { address: "127.0.0.1:1" }, http: {} }\n`,
     });
     assert.deepEqual(problems(workspace, ["gateway.yaml"]), [
-      'a.yaml:1:11: error: "drain" is set twice; it stands at gateway.yaml:3:11 already (at server.drain)',
-      'b.yaml:1:14: error: "x" is set twice; it stands at a.yaml:2:14 already (at upstreams.x)',
+      'a.yaml:1:11: error: "drain" is set twice, first at gateway.yaml:3:11 (at server.drain)',
+      'b.yaml:1:14: error: "x" is set twice, first at a.yaml:2:14 (at upstreams.x)',
     ]);
   });
 

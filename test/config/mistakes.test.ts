@@ -95,7 +95,7 @@ auth: { providers: { p: { <<: *base } } }
     yaml: `${listener}server: {}
 server: {}
 `,
-    said: ['gateway.yaml:3:1: error: duplicate key "server"; it stands on line 2 already (at server)'],
+    said: ['gateway.yaml:3:1: error: duplicate key "server"; the first is on line 2 (at server)'],
   },
   {
     what: "a list for a key",

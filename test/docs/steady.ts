@@ -6,7 +6,7 @@ const varying: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "(time)"],
   [/\beyJ[\w.-]+/g, "(token)"],
   [/sha256:[0-9a-f]{64}/g, "(hash)"],
-  [/(key, for whoever calls: +)\S+/g, "$1(key)"],
+  [/(key, for the caller: +)\S+/g, "$1(key)"],
 ];
 
 /** The text with the same words wherever two runs may differ. */

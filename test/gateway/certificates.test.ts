@@ -328,7 +328,7 @@ ${more}`;
       `{ cert: ${cert}, key: ${key}${more} }`;
     const anonymous = authority.issue("anonymous", "/CN=anonymous");
     assert.deepEqual(problemsOf(`tls: [${pair(old)}, ${pair(anonymous)}, ${pair(old)}]`), [
-      `"${anonymous.certFile}" has no DNS name (subjectAltName) by which clients could ask for it (at listeners.http.tls[1])`,
+      `"${anonymous.certFile}" has no DNS name (subjectAltName) by which clients could select it (at listeners.http.tls[1])`,
       "old.test is in tls[0], too; expected each name in one certificate (at listeners.http.tls[2])",
     ]);
     assert.deepEqual(problemsOf(`tls: [${pair(old)}, ${pair(renewed, ', min_version: "1.3"')}]`), [

@@ -137,7 +137,7 @@ auth:
   test("an mtls provider without client_ca is an error, and plain HTTP at its listener reaches no route", async () => {
     await assert.rejects(
       start(""),
-      /client certificates are asked for by listeners\.http\.tls\.client_ca; it is missing/,
+      /client certificates need listeners\.http\.tls\.client_ca; it is missing/,
     );
     const port = await start(tls());
     const plain = await send(`http://127.0.0.1:${port}/get/a`).catch(() => undefined);

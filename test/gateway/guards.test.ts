@@ -533,7 +533,7 @@ auth: { providers: { users: { type: jwt, secret: "${secret}", algorithms: [HS256
       const { code, reason, message } = answer.json;
       assert.deepEqual(
         [answer.status, code, reason, message],
-        [403, 7, "POLICY_DENIED", "a policy does not allow this"],
+        [403, 7, "POLICY_DENIED", "a policy does not allow this request"],
       );
       assert.equal(answer.headers.get("access-control-allow-origin"), "https://app.example");
       assert.doesNotMatch(answer.text, /own|jdoe|claim/);

@@ -117,7 +117,7 @@ test("a Redis that hangs costs one short wait, and then none until the next atte
     const limiter = limits.limiterOf(["r"]);
     server.pause();
     assert.ok((await tryOnce(limiter, alice)).ok);
-    await bench.logged("does not answer");
+    await bench.logged("does not respond");
     const again = limiter.admit(alice, undefined);
     // Decided before anything could come from the network.
     const first = await Promise.race([again, new Promise(resolve => setImmediate(resolve, "late"))]);

@@ -37,7 +37,7 @@ const mistakes: readonly [what: string, livekit: string, said: string][] = [
   [
     "a room in a grant",
     "grants: { a: { room: r1 } }",
-    "a grant has no room; the route that names the grant says which (at livekit.grants.a.room)",
+    "a grant has no room; expected it in the route that names the grant (at livekit.grants.a.room)",
   ],
   [
     "a permission of the wrong type",
@@ -82,7 +82,7 @@ const mistakes: readonly [what: string, livekit: string, said: string][] = [
   [
     "one identity for everybody",
     route("room: literal.r, identity: literal.me"),
-    "expected an identity of the caller's own; LiveKit disconnects whoever has joined with the same identity before (at livekit.routes[0].identity)",
+    "expected an identity of the caller's own; LiveKit disconnects a participant that has joined with the same identity before (at livekit.routes[0].identity)",
   ],
   [
     "a body of GET",
@@ -102,7 +102,7 @@ const mistakes: readonly [what: string, livekit: string, said: string][] = [
   [
     "any identity for anybody",
     route("room: literal.r, identity: body.identity, auth: none"),
-    "this route does not authenticate callers, so anybody could take any identity; expected auth, or allow_other_identities: true (at livekit.routes[0])",
+    "this route does not authenticate callers, so any caller could take any identity; expected auth, or allow_other_identities: true (at livekit.routes[0])",
   ],
   [
     "a provider that does not exist",
@@ -153,7 +153,7 @@ const misfits: readonly [what: string, livekit: string, said: string][] = [
   [
     "a variable that nothing reads",
     "routes: [{ get: '/rooms/{room}', room: literal.r, grant: participant }]",
-    "warning: the variable {room} is read by nothing (at livekit.routes[0].get)",
+    "warning: nothing reads the variable {room} (at livekit.routes[0].get)",
   ],
   [
     "a service that the descriptors do not have",

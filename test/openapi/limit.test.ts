@@ -24,7 +24,7 @@ describe("the limit of documents", () => {
         error instanceof GatewayError &&
         error.failure.reason === "DOCUMENT_TOO_LARGE" &&
         error.failure.httpStatus === 400 &&
-        /ask for that of one service or package/.test(error.failure.message),
+        /request that of one service or package/.test(error.failure.message),
     );
   });
 });

@@ -187,7 +187,7 @@ test("rooms that differ are checked: their patterns, their order, and what does 
     ],
     ['{ match: "dm-{A}" }', /expected a name of a part in lower case, as in \{user\}, found \{A\}/],
     ['{ match: "dm-{from}" }', /the part \{from\} would be mistaken for the "from" of a frame/],
-    ['{ match: "{a}-{a}" }', /the part \{a\} is there twice/],
+    ['{ match: "{a}-{a}" }', /the part \{a\} occurs twice/],
     ['{ match: "{a}*" }', /expected a text before \*/],
     ['{ match: "a{b" }', /expected "\{" and "\}" around the name of a part/],
     ['{ match: "a", presence: off, notices: each }', /expected off, or presence: users, found each/],

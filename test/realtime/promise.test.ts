@@ -184,7 +184,7 @@ class Run {
       else asked.push(since);
       wire.socket.send(text);
     };
-    const refused = (error: unknown) => assert.match(String(error), /socket is over/);
+    const refused = (error: unknown) => assert.match(String(error), /socket is closed/);
     try {
       const done = hub.join(wire.socket, name, `${index}`, since, told);
       if (done === undefined) return;

@@ -29,7 +29,7 @@ describe("an explanation", () => {
       ],
       ["GET /v1/messages/{id}", "GET", "/v1/messages", '"*" expected at segment 3, the path ends before'],
       ["GET /v1/messages/{id}", "GET", "/v1/messages/", '"*" expected at segment 3, which is empty'],
-      ["GET /v1/messages/{id}", "GET", "/v1/messages/1/2", 'the path goes on after segment 3, with "2"'],
+      ["GET /v1/messages/{id}", "GET", "/v1/messages/1/2", 'the path continues after segment 3, with "2"'],
       [
         "GET /v1/messages/{id}",
         "GET",

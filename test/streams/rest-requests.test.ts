@@ -76,7 +76,7 @@ describe("a client stream over REST", () => {
     ['[{"seq":1},{"seq":2', 400, "MALFORMED_JSON", /ends within a value \(after 1 messages/],
     ['[{"seq":1},', 400, "MALFORMED_JSON", /ends before the array does/],
     ['[{"seq":1}{"seq":2}]', 400, "MALFORMED_JSON", /expected "," or "\]"/],
-    ['[{"seq":1}]x', 400, "MALFORMED_JSON", /nothing behind the array/],
+    ['[{"seq":1}]x', 400, "MALFORMED_JSON", /nothing after the array/],
     ["[,]", 400, "MALFORMED_JSON", /expected a message, found ","/],
     ['{"seq":}', 400, "MALFORMED_JSON", /\[0\]/],
     ['[{"seq":1},{"room":"b"}]', 400, "FIELD_COLLISION", /the path binds this field/],

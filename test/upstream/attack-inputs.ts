@@ -269,7 +269,7 @@ export const attacks: readonly Attack[] = [
   }),
   says("a PING of 9 bytes", () => frame(Ping, 0, 0, Buffer.alloc(9))),
   says("WINDOW_UPDATE that overflows the connection", () => frame(WindowUpdate, 0, 0, uint32(0x7fff_ffff))),
-  says("WINDOW_UPDATE of nothing", raw(WindowUpdate, 0, uint32(0))),
+  says("WINDOW_UPDATE with an increment of 0", raw(WindowUpdate, 0, uint32(0))),
   says("SETTINGS that close every window, and a response", () => settings([4, 0], [6, 0]), response),
   says("SETTINGS of a frame size of nothing", () => settings([5, 0])),
   says("a response cut off by GOAWAY that counts it in", initialHeaders, stream =>

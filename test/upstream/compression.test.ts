@@ -170,7 +170,7 @@ for (const text of refusals) {
     const result = await channel.unary(unaryCall({ request: Buffer.alloc(200) }));
     const failure = callFailure(result);
     assert.equal(failure.reason, "UPSTREAM_ENCODING");
-    assert.match(failure.message, /does not take messages compressed with gzip/);
+    assert.match(failure.message, /does not accept messages compressed with gzip/);
   });
 }
 

@@ -165,7 +165,7 @@ test("a caller that leaves cancels the call at the backend", async () => {
   const result = await pending;
   assert.deepEqual(result.status, {
     code: Code.CANCELLED,
-    message: "the caller left",
+    message: "the caller disconnected",
     origin: "cancelled",
   });
   await cancelled;

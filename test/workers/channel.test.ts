@@ -87,7 +87,7 @@ describe("the channel between the primary and a worker", () => {
       throw new Error("no tokens left");
     });
     await assert.rejects(left.ask(fail, null), /^Error: no tokens left$/);
-    await assert.rejects(left.ask(question("other"), null), /^Error: nobody answers other$/);
+    await assert.rejects(left.ask(question("other"), null), /^Error: there is no handler of other$/);
   });
 
   it("a handler that throws costs its message alone", async () => {

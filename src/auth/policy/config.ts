@@ -140,7 +140,7 @@ function checkDemand(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings
   const { require: demand } = policy;
   if ("deny" in policy) {
     if ("require" in policy)
-      findings.error([...at, "deny"], '"deny" refuses everybody; "require" has no say');
+      findings.error([...at, "deny"], '"deny" refuses every caller; "require" has no effect');
     return;
   }
   if (!("require" in policy)) {

@@ -110,7 +110,7 @@ function hasClaim(identity: Identity | undefined, name: string, wanted: ClaimVal
 }
 
 function denied(policy: Policy): GatewayError {
-  return refused(policy, gatewayFailure("POLICY_DENIED", "a policy does not allow this"));
+  return refused(policy, gatewayFailure("POLICY_DENIED", "a policy does not allow this request"));
 }
 
 /** RFC 6750 section 3.1 */
@@ -121,7 +121,7 @@ function scopeMissing(
 ): GatewayError {
   if (identity === undefined) return denied(policy);
   const challenge = `Bearer error="insufficient_scope", scope="${scopes.join(" ")}"`;
-  const message = "the credential does not have the scope that this takes";
+  const message = "the credential does not have the scope that this request requires";
   const headers = [["www-authenticate", challenge]] as const;
   return refused(policy, gatewayFailure("SCOPE_MISSING", message, [], { headers }));
 }

@@ -182,7 +182,7 @@ function partOperand({ steps, column }: Reference, { parts }: RuleScope): Operan
 
 function inputOf({ column }: Reference, { input, room }: RuleScope): MessageType {
   if (input !== undefined) return input;
-  const why = room ? "a room has no RPC request" : "the gateway answers this route itself, without an RPC";
+  const why = room ? "a room has no RPC request" : "the gateway serves this route itself, without an RPC";
   throw new ExpressionError(`there is no "request": ${why}`, column);
 }
 

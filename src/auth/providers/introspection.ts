@@ -148,7 +148,7 @@ function createIntrospectionProvider(
       const claims = await introspect(token, caller.span);
       if (typeof claims.active !== "boolean")
         throw new CredentialRefusal("unavailable", 'the response of the issuer has no boolean "active"');
-      if (!claims.active) refuse("the issuer says that the token is not active");
+      if (!claims.active) refuse("the issuer reports that the token is not active");
       const time = now();
       const expires = instantOf(claims, "exp");
       if (expires !== undefined && expires + tolerance <= time)

@@ -36,7 +36,7 @@ export const mtls = {
   schema: MtlsSchema,
   check: (at, _config, { clientCertificates }, findings) => {
     if (clientCertificates !== false) return;
-    findings.error(at, "client certificates are asked for by listeners.http.tls.client_ca; it is missing");
+    findings.error(at, "client certificates need listeners.http.tls.client_ca; it is missing");
   },
   describe: () => [{ type: "mutualTLS", description: "A client certificate." }],
   create: createMtlsProvider,

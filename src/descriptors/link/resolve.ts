@@ -150,7 +150,7 @@ class Resolver {
     const target = this.table.symbols.get(field.typeName.slice(1));
     if (field.type === 0) field.type = target?.kind === "enum" ? FieldType.ENUM : FieldType.MESSAGE;
     if (target !== undefined && (target.kind === "enum") !== (field.type === FieldType.ENUM)) {
-      const message = `type "${target.fullName}" of field "${element}" is ${aKind(target)}, which its descriptor denies`;
+      const message = `type "${target.fullName}" of field "${element}" is ${aKind(target)}, but the descriptor of the field declares another kind`;
       this.#reports.push(() => this.problems.error({ message, ...this.#at(element, path) }));
     }
   }

@@ -176,7 +176,7 @@ export function checkBreaking(
   const removed = missingFrom(routesOf(next), routesOf(old));
   if (removed.length === 0) return;
   if (breaking === "warn") {
-    log.warn({ routes: removed }, "the new configuration takes routes away from clients");
+    log.warn({ routes: removed }, "the new configuration removes routes of clients");
     return;
   }
   const message = `clients would lose ${removed.slice(0, 5).join(", ")}${removed.length > 5 ? ` and ${removed.length - 5} more` : ""}; expected all routes of the configuration that serves, or breaking: warn`;

@@ -45,7 +45,7 @@ export class ReloadRound {
     let report: ReloadReport | undefined;
     const fail = (worker: WorkerProcess, message: string): void => {
       failure ??= { worker, message };
-      this.refuse(`worker ${worker.id} cannot take the configuration, so that no other does: ${message}`);
+      this.refuse(`worker ${worker.id} cannot use the configuration, so no worker does: ${message}`);
     };
     await Promise.all(
       [...this.#building].map(async worker => {

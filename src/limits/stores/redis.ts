@@ -147,7 +147,7 @@ function connect(
         const time = performance.now();
         silentUntil = time + pause;
         openSince ??= time;
-        availability.failed(redis, String(error), "does not answer");
+        availability.failed(redis, String(error), "does not respond");
         if (time - openSince > reconnectAfterMs || (canMove(servers) && isMoved(error))) {
           openSince = undefined;
           redis.disconnect(true);

@@ -151,7 +151,7 @@ class LocalStream implements StreamHandle {
       this.#timer = setTimeout(() => this.#finish(late), timeout);
     }
     cancellation.listen(() =>
-      this.#finish({ code: Code.CANCELLED, message: "the caller left", origin: "cancelled" }),
+      this.#finish({ code: Code.CANCELLED, message: "the caller disconnected", origin: "cancelled" }),
     );
   }
 

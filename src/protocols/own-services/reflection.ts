@@ -75,7 +75,7 @@ class ReflectionCall implements CallReceiver {
         });
         break;
       case undefined:
-        writeError(writer, Code.INVALID_ARGUMENT, "the request asks for nothing");
+        writeError(writer, Code.INVALID_ARGUMENT, "the request has no member of message_request");
     }
   }
 

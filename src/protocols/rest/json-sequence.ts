@@ -116,7 +116,7 @@ export class JsonSequence {
         else throw this.#malformed('expected "," or "]" behind a message');
         return false;
       case "done":
-        throw this.#malformed("expected nothing behind the array");
+        throw this.#malformed("expected nothing after the array");
       default:
         return this.#begin(code);
     }

@@ -12,7 +12,7 @@ const name = (description: string) => ({
 });
 
 const room = name("The name of a room.");
-const from = name("Who speaks.");
+const from = name("The name of the sender.");
 
 const position = { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
 

@@ -115,7 +115,7 @@ async function stream(run: SocketCallRequest, request: Uint8Array): Promise<Fail
   const now = bound.call(method);
   if (now === undefined) return notCallable(method);
   if (bound.streams.acquire(0) !== true) {
-    return gatewayFailure("TOO_MANY_CALLS", "the gateway carries as many streams as it may");
+    return gatewayFailure("TOO_MANY_CALLS", "the gateway has as many streams open as its limit allows");
   }
   let malformed = false;
   const give = (body: string | undefined): void => {

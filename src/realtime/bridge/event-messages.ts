@@ -158,7 +158,7 @@ export function requestProblems(
   }
   if (fields.length === 0) {
     warnings.push(
-      `${input.fullName} has none of the fields ${offered[kind].filter(name => !optional.has(name)).join(", ")}; the backend learns of the event nothing but the metadata`,
+      `${input.fullName} has none of the fields ${offered[kind].filter(name => !optional.has(name)).join(", ")}; the backend gets only the metadata of the event`,
     );
   }
   return { errors, warnings };

@@ -305,7 +305,7 @@ export class Chat {
     const joined = socket.rooms.get(room);
     if (joined === undefined) throw notMember(room);
     if (joined.kind.presence === "off")
-      throw gatewayError("NOT_ALLOWED_IN_ROOM", "who is in this room is not told");
+      throw gatewayError("NOT_ALLOWED_IN_ROOM", "members of this room are not listed: its presence is off");
     return whenReady(this.local.present(room, maxNamed), ({ count: sessions, members }) => {
       const text = presence(id, room, sessions, members);
       if (socket.send(text)) count(this.local.metrics.sent.presence, 1, text.length);

@@ -97,7 +97,7 @@ export class Publishing {
     socket.replay ??= new ReplayBudget(performance.now());
     const budget = socket.replay;
     if (!budget.open(performance.now())) {
-      const message = "the socket has asked for much history; try again later";
+      const message = "the socket has requested too much history; try again later";
       throw gatewayError("RATE_LIMITED", message, [], { retryAfter: 1 });
     }
     return whenReady(local.broker.history(name, limit + 1, before), found => {

@@ -118,10 +118,10 @@ class HeldGap implements HeldDelivery {
  */
 export function requireTurn(room: Room | undefined, by: Socket | undefined): void {
   if (by !== undefined && hasFullShare(by)) {
-    const message = "too much that this socket has sent waits to be delivered";
+    const message = "too many messages of this socket wait to be delivered";
     throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
   }
   if (room === undefined || !isFull(room)) return;
-  const message = "the room has more to deliver than it can at once";
+  const message = "too many messages of the room wait to be delivered";
   throw gatewayError("TOO_MANY_PENDING", message, [], { retryAfter: 1 });
 }

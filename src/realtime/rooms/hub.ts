@@ -116,7 +116,7 @@ export class ServerHub implements Hub {
   members(name: string): readonly Member[] | Promise<readonly Member[]> {
     checkName("room", name);
     if (this.#local.kindOf(name).presence === "off")
-      throw gatewayError("NOT_ALLOWED_IN_ROOM", "who is in the room is not kept: its presence is off");
+      throw gatewayError("NOT_ALLOWED_IN_ROOM", "members of this room are not listed: its presence is off");
     return this.#local.members(name);
   }
 

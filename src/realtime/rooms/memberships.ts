@@ -165,7 +165,7 @@ export class Memberships {
   /** @param others the members of the room on all nodes, where their number counts */
   #enter(socket: Socket, room: Room, from: string, others: readonly Member[] = []): void {
     try {
-      if (socket.closed) throw gatewayError("CLIENT_CLOSED", "the socket is over");
+      if (socket.closed) throw gatewayError("CLIENT_CLOSED", "the socket is closed");
       // Other rooms may have been joined while the broker was called.
       this.requireRoom(socket);
       requirePlace(room, others);
@@ -245,7 +245,7 @@ function requirePlace({ members, kind: { maxMembers } }: Room, others: readonly 
   const here = new Set(Array.from(members.keys(), ({ id }) => id));
   for (const { session } of others) here.add(session);
   if (here.size >= maxMembers)
-    throw gatewayError("ROOM_FULL", `the room has ${maxMembers} members, as many as it may`);
+    throw gatewayError("ROOM_FULL", `the room has ${maxMembers} members, its maximum`);
 }
 
 /** The members of a room, as far as they are shown. */

@@ -127,7 +127,7 @@ export class RoomPacer {
     try {
       return act();
     } catch (error) {
-      this.#owner.log(error, "members of a room could not be sent something");
+      this.#owner.log(error, "a delivery to the members of a room failed");
       return undefined;
     }
   }

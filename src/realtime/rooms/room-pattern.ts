@@ -38,11 +38,11 @@ export function parseRoomPattern(text: string): RoomPattern | string {
     const part = piece === "*" ? undefined : piece.slice(1, -1);
     if (part !== undefined && !partName.test(part))
       return `expected a name of a part in lower case, as in {user}, found ${piece}`;
-    if (part !== undefined && parts.includes(part)) return `the part ${piece} is there twice`;
+    if (part !== undefined && parts.includes(part)) return `the part ${piece} occurs twice`;
     if (part !== undefined && taken.has(part))
       return `the part ${piece} would be mistaken for the "${part}" of a frame; expected another name`;
     if (tokens.at(-1)?.literal === undefined && tokens.length > 0)
-      return `expected a text before ${piece}: where the one before it ends could not be told`;
+      return `expected a text before ${piece}: without it the end of the part before it is ambiguous`;
     tokens.push({ literal: undefined, part });
     if (part !== undefined) parts.push(part);
   }

@@ -179,7 +179,8 @@ export class ServerConnection
     else this.#blockedSince ??= now;
     this.#written = sender.written;
     this.#idleSince = this.active === 0 ? (this.#idleSince ?? now) : undefined;
-    if (now - (this.#waitingSince ?? now) >= limit) this.abort("the client did not finish what it began");
+    if (now - (this.#waitingSince ?? now) >= limit)
+      this.abort("the client did not complete SETTINGS or a header block in time");
     else if (now - (this.#blockedSince ?? now) >= limit) this.abort("the client reads nothing");
     else if (now - (this.#idleSince ?? now) >= idleTimeoutMs) this.retire();
     else for (const stream of this.streams.all()) stream.checkProgress(now, limit);

@@ -231,7 +231,7 @@ export class ServerStream extends Http2Stream {
   onData(bytes: Buffer, from: number, to: number, end: boolean): void {
     const { body } = this;
     if (body === undefined || body.complete) {
-      this.break("DATA behind the end of the request", ErrorCode.StreamClosed);
+      this.break("DATA after the end of the request", ErrorCode.StreamClosed);
       return;
     }
     const announced = this.head.contentLength;
@@ -248,7 +248,7 @@ export class ServerStream extends Http2Stream {
   onTrailers(fields: HeaderBlock, end: boolean): void {
     const { body } = this;
     if (body === undefined || body.complete) {
-      this.break("HEADERS behind the end of the request", ErrorCode.StreamClosed);
+      this.break("HEADERS after the end of the request", ErrorCode.StreamClosed);
       return;
     }
     const fault = end ? fields.trailersFault : "header fields within the body";

@@ -75,7 +75,7 @@ export class SpanExporter implements SpanSink {
 
   add(span: Uint8Array): void {
     if (this.#count >= maxSpans || this.#bytes + span.length > maxBytes || this.#closing.signal.aborted) {
-      this.#lose("dropped", 1, "they are made faster than the collector takes them");
+      this.#lose("dropped", 1, "they are made faster than the collector accepts them");
       return;
     }
     this.#waiting.push(span);
@@ -139,7 +139,7 @@ export class SpanExporter implements SpanSink {
         this.#done(batch);
         return;
       }
-      problem = error ?? `the collector answered ${status}`;
+      problem = error ?? `the collector responded with ${status}`;
       const again = status === undefined || transient.has(status);
       if (!again || pause === undefined || this.#closing.signal.aborted) break;
       await sleep(pause, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
@@ -184,7 +184,7 @@ export class SpanExporter implements SpanSink {
 export function spanCounter(registry: Registry): Counter<"result"> {
   const counter = new Counter({
     name: "protogate_trace_spans_total",
-    help: "Spans of traces by what became of them: exported, dropped because too many waited, or failed to be delivered.",
+    help: "Spans of traces by outcome: exported, dropped because too many waited, or failed to be delivered.",
     labelNames: ["result"],
     registers: [registry],
   });

@@ -28,7 +28,7 @@ export function callFailure(
     case "deadline":
       return gatewayFailure("UPSTREAM_TIMEOUT", "the upstream did not respond in time");
     case "cancelled":
-      return gatewayFailure("CLIENT_CLOSED", "the client went away");
+      return gatewayFailure("CLIENT_CLOSED", "the client disconnected");
     case "request":
       return gatewayFailure("INTERNAL", "the call could not be written; the request id leads to the log");
     case "size":
@@ -38,7 +38,7 @@ export function callFailure(
     case "request encoding":
       return gatewayFailure(
         "UPSTREAM_ENCODING",
-        "the upstream does not take messages compressed with gzip, as compression of its upstream demands",
+        "the upstream does not accept messages compressed with gzip, which its compression configures",
       );
     case "streams":
       return gatewayFailure(

@@ -125,7 +125,7 @@ export abstract class OpenCall extends Linked implements TransportListener, Expi
   protected begin(): void {
     const { timeout, cancellation } = this.#options;
     cancellation.listen(() =>
-      this.abort({ code: Code.CANCELLED, message: "the caller left", origin: "cancelled" }),
+      this.abort({ code: Code.CANCELLED, message: "the caller disconnected", origin: "cancelled" }),
     );
     if (this.#over) return;
     if (timeout !== undefined && timeout <= 0) {

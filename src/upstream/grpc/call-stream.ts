@@ -112,7 +112,7 @@ export class CallStream extends ResponseStream implements TransportStream {
   override open(id: number, peer: PeerSettings, out: FrameWriter, first: boolean): boolean {
     if (this.#headSize > peer.maxHeaderList) {
       this.state = StreamState.Closed;
-      const text = `the metadata has ${this.#headSize} bytes, the upstream takes ${peer.maxHeaderList}`;
+      const text = `the metadata has ${this.#headSize} bytes, the upstream accepts ${peer.maxHeaderList}`;
       queueMicrotask(() => {
         this.leave(undefined);
         this.settle(failure(Code.RESOURCE_EXHAUSTED, "request", text, "declined"));

@@ -139,7 +139,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
       this.active--;
     }
     const why = `(GOAWAY, code ${code}${debug === "" ? "" : `, ${debug}`})`;
-    const text = `the upstream no longer takes the call ${why}`;
+    const text = `the upstream no longer accepts the call ${why}`;
     for (const stream of lost)
       stream.conclude(failure(Code.UNAVAILABLE, "connect", text, progressOf(stream)));
     if (this.active === 0) this.close(undefined);
@@ -208,7 +208,7 @@ export class ClientConnection extends Http2Connection<CallStream> {
   #returnUnopened(count: number): void {
     const streams = this.sender.unopened.slice(-count);
     this.active -= streams.length;
-    const text = "the upstream takes fewer streams at once than before";
+    const text = "the upstream allows fewer streams at once than before";
     for (const stream of streams) stream.conclude(failure(Code.UNAVAILABLE, "connect", text, "unsent"));
   }
 }

@@ -39,7 +39,7 @@ export function requestUpgrade(
 ): Promise<UpgradeResponse> {
   return new Promise((resolve, reject) => {
     const outgoing = open(request, origin, tls);
-    const abort = (): void => void outgoing.destroy(new Error("the client has left"));
+    const abort = (): void => void outgoing.destroy(new Error("the client disconnected"));
     const timer = setTimeout(() => outgoing.destroy(timedOut()), timeoutMs);
     const settled = (): void => {
       clearTimeout(timer);
@@ -146,5 +146,5 @@ export function joinSockets(client: Duplex, backend: Socket, closeGraceMs: numbe
 const keepAliveMs = 30_000;
 
 function timedOut(): Error {
-  return Object.assign(new Error("the upstream did not answer the upgrade"), { code: "UPGRADE_TIMEOUT" });
+  return Object.assign(new Error("the upstream did not respond to the upgrade"), { code: "UPGRADE_TIMEOUT" });
 }

@@ -77,7 +77,7 @@ for (const [what, yaml, said] of [
   [
     "that requires and denies",
     '{ match: { route: "/a" }, require: { scopes: [a] }, deny: true }',
-    '2:83: error: "deny" refuses everybody; "require" has no say (at auth.policies[0].deny)',
+    '2:83: error: "deny" refuses every caller; "require" has no effect (at auth.policies[0].deny)',
   ],
   [
     "with a claim that is a number with a fraction",

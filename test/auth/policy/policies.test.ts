@@ -153,7 +153,7 @@ test("several policies that match one route must all hold", () => {
   );
 });
 
-test("deny refuses everybody, and a route without a policy is free", () => {
+test("deny refuses every caller, and a route without a policy is free", () => {
   const all = policies({ match: { route: "/internal/**" }, deny: true });
   const plain = { rpc: method("Plain", "Get") };
   assert.equal(refusal(all, target("GET", "/internal/x", plain), admin), "POLICY_DENIED");
@@ -257,7 +257,7 @@ test("a policy that does not fit its routes is an error with line, column and ne
       [
         "error",
         "auth.policies[2].require.rule",
-        'column 1 of the rule: there is no "request": the gateway answers this route itself, without an RPC (for GET /docs)',
+        'column 1 of the rule: there is no "request": the gateway serves this route itself, without an RPC (for GET /docs)',
         undefined,
       ],
       [

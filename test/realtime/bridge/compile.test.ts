@@ -53,7 +53,7 @@ test("fields of other types than the frame's are errors, and a request without a
     'error realtime.events.message.method: chat.v1.OddVisit.from cannot take the frame\'s "from": it must be a string',
   ]);
   assert.deepEqual(await problems({ events: asked("chat.v1.Rooms/Nothing") }), [
-    "warning realtime.events.message.method: chat.v1.Echo has none of the fields type, room_id, from, message, id, session_id; the backend learns of the event nothing but the metadata",
+    "warning realtime.events.message.method: chat.v1.Echo has none of the fields type, room_id, from, message, id, session_id; the backend gets only the metadata of the event",
   ]);
 });
 

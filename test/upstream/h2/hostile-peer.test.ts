@@ -211,7 +211,7 @@ const onConnection: readonly ConnectionOffence[] = [
     code: ErrorCode.FrameSizeError,
   },
   {
-    name: "WINDOW_UPDATE of nothing for the connection",
+    name: "WINDOW_UPDATE with an increment of 0 for the connection",
     says: [frame(WindowUpdate, 0, 0, uint32(0))],
     code: ErrorCode.ProtocolError,
   },
@@ -478,11 +478,11 @@ const onStream: readonly StreamOffence[] = [
     message: /pseudo-header among the trailers/,
   },
   {
-    name: "WINDOW_UPDATE of nothing for the stream",
+    name: "WINDOW_UPDATE with an increment of 0 for the stream",
     says: [frame(WindowUpdate, 0, 1, uint32(0))],
     code: Code.INTERNAL,
     origin: "protocol",
-    message: /WINDOW_UPDATE of nothing/,
+    message: /WINDOW_UPDATE with an increment of 0/,
   },
   {
     name: "a stream window that grows too large",

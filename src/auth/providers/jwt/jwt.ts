@@ -60,7 +60,7 @@ const JwtSchema = mapping(
         uniqueItems: true,
         minItems: 1,
         description:
-          "The algorithms that are accepted, whatever a token says. Left out, those with a public key; with `secret` it must be written.",
+          "The algorithms that are accepted; the `alg` of a token selects none other. Left out, those with a public key; with `secret` it must be written.",
       }),
     ),
     issuer: Type.Optional(

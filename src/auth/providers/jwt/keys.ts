@@ -61,7 +61,7 @@ export function jwtKeys(name: string, config: KeyOptions, dependencies: AuthDepe
     const bytes = Buffer.from(secret);
     const least = Math.max(...(config.algorithms ?? []).map(algorithm => Number(algorithm.slice(2)) / 8));
     if (bytes.length < least)
-      say("warn", `the secret is shorter than the ${least} bytes that RFC 7518 §3.2 asks for`);
+      say("warn", `the secret is shorter than the ${least} bytes that RFC 7518 §3.2 requires`);
     return fixedKey(createSecretKey(bytes));
   }
   if (pem !== undefined) return fixedKey(publicKey(pem, config.algorithms ?? []));

@@ -45,7 +45,7 @@ export const OidcLoginSchema = mapping(
       },
     ),
     requested_scopes: listOf(text("token", { description: "A scope." }), {
-      description: "What the issuer is asked for; `offline_access` for a refresh token.",
+      description: "The scopes to request; `offline_access` for a refresh token.",
       default: ["openid"],
     }),
     authorization_parameters: Type.Record(
@@ -78,7 +78,7 @@ export const OidcLoginSchema = mapping(
     cookie: section(
       {
         name: text("token", {
-          description: "Behind `__Host-`, or `__Secure-` where there is a domain.",
+          description: "After `__Host-`, or `__Secure-` where there is a domain.",
           default: "protogate",
         }),
         domain: Type.Optional(

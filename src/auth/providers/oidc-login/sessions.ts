@@ -97,7 +97,8 @@ export class Sessions {
     if (content === undefined) return undefined;
     const session = content === null ? undefined : readSession(content);
     return (
-      session ?? refuse("the session was encrypted with none of the secrets, or was changed, or comes twice")
+      session ??
+      refuse("the session was encrypted with none of the secrets, or was changed, or was sent twice")
     );
   }
 

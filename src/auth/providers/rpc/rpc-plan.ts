@@ -15,7 +15,7 @@ export const RpcSchema = mapping(
   {
     type: choice(["rpc"], { description: "A method of a backend." }),
     upstream: text("nonempty", { description: "Name of the upstream." }),
-    method: text("rpcMethod", { description: "The unary method to ask, `package.Service/Method`." }),
+    method: text("rpcMethod", { description: "The unary method to call, `package.Service/Method`." }),
     token_field: text("field", { description: "String field of its request that takes the credential." }),
     subject_field: Type.Optional(
       text("field", {

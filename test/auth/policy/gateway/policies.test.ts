@@ -92,7 +92,7 @@ test("a refusal says nothing of the policy to the client, and its name to the lo
   const answer = await call("GET", "/users/root/orders/8");
   assert.deepEqual(
     [answer.status, answer.json.code, answer.json.reason, answer.json.message],
-    [403, 7, "POLICY_DENIED", "a policy does not allow this"],
+    [403, 7, "POLICY_DENIED", "a policy does not allow this request"],
   );
   assert.doesNotMatch(answer.text, /own|sub|claim/);
   const line = await gateway.logged(each => each.path === "/users/root/orders/8");
