@@ -22,6 +22,7 @@ import type { ApiSource } from "../openapi/source.js";
 import { roomsRoutes } from "../realtime/api/admin-routes.js";
 import type { BridgePlan } from "../realtime/bridge/bridge-plan.js";
 import { compileBridge } from "../realtime/bridge/compile-bridge.js";
+import { compileFeeds, type FeedPlan } from "../realtime/feeds/compile-feeds.js";
 import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import type { Channel } from "../upstream/channel.js";
@@ -63,6 +64,8 @@ export interface Compiled {
   readonly roomPolicy: RoomAuthorizer | undefined;
   /** The calls from sockets to backends; undefined without `realtime`. */
   readonly bridge: BridgePlan | undefined;
+  /** By the index of the entry in `realtime.rooms`. */
+  readonly feeds: ReadonlyMap<number, FeedPlan>;
   /** The policies of methods that sockets may call, on any of their routes. */
   readonly callAuthorizers: ReadonlyMap<MethodType, Authorizer>;
   readonly adminRoutes: readonly AdminRoute[];
@@ -128,6 +131,7 @@ export async function compile(
     authorizePaths({ ...table, methodPaths: callable }, authorizers, policies);
   const bridge =
     config.realtime && compileBridge(config, config.realtime, model, locate, roomKindsOf(config.realtime));
+  const feeds = compileFeeds(config, config.realtime?.rooms ?? false, model, locate);
   const roomPolicy =
     config.realtime &&
     policies.rooms(socketAuth(config, config.realtime) !== "none", roomKindsOf(config.realtime));
@@ -159,6 +163,7 @@ export async function compile(
     ...(ownServices?.diagnostics ?? []),
     ...hostProblems(config.http.hosts, hosts, [...table.routes, ...methodPaths, ...table.builtIn], locate),
     ...(bridge?.diagnostics ?? []),
+    ...feeds.diagnostics,
     ...policies.diagnostics(),
     ...checkProviders(config, { model, passedHeaders: passedHeaders(config) }, locate),
     ...validators.diagnostics,
@@ -180,6 +185,7 @@ export async function compile(
     api: api.http,
     roomPolicy: roomPolicy,
     bridge: bridge?.plan,
+    feeds: feeds.plans,
     callAuthorizers,
     adminRoutes: [...(livekit?.adminRoutes ?? []), ...roomsAdminRoutes(config, rooms)],
     diagnostics: problems,

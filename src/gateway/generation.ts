@@ -152,6 +152,7 @@ async function realtimeParts(
       check: callCheck(config, compiled),
       details,
     },
+    feeds: { plans: compiled.feeds, channels: backends.channels, streams: section.feeds.streams },
     routes: (await bindRoutes(realtimeOwn, socketListenerHttp(config, section), context)).routes,
     httpHeaders: http.responseHeaders,
   };

@@ -18,6 +18,7 @@ import type { BridgeTarget, CallCheck } from "../realtime/bridge/bridge-plan.js"
 import type { RealtimeConfig } from "../realtime/config.js";
 import { fallbackEndpoints, fallbackRequestHeaders } from "../realtime/fallback/fallback-routes.js";
 import type { FallbackSessions } from "../realtime/fallback/fallback-sessions.js";
+import type { FeedTarget } from "../realtime/feeds/feeds.js";
 import type { Realtime, RealtimeSettings } from "../realtime/realtime.js";
 import { roomKindsOf } from "../realtime/rooms/room-kinds.js";
 import { requireHandshake } from "../server/handshake.js";
@@ -40,6 +41,7 @@ export interface RealtimeParts {
   readonly settings: Omit<RealtimeSettings, "bridge">;
   /** The backends that sockets call; undefined where they call none. */
   readonly target: BridgeTarget | undefined;
+  readonly feeds: FeedTarget;
   /** The routes of the realtime listener beside its sockets. Acquired as long as the parts are used. */
   readonly routes: BoundRoutes;
   /** The headers of all responses of the HTTP listener, those to upgrades as well. */

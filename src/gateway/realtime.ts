@@ -13,6 +13,7 @@ import { loadBroker } from "../realtime/brokers/registry.js";
 import { WorkerBroker } from "../realtime/brokers/worker-broker.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { FallbackSessions } from "../realtime/fallback/fallback-sessions.js";
+import { Feeds } from "../realtime/feeds/feeds.js";
 import { Realtime } from "../realtime/realtime.js";
 import { historyLimitsOf } from "../realtime/rooms/room-kinds.js";
 import type { PortableSockets } from "../realtime/sockets/portable-sockets.js";
@@ -72,6 +73,7 @@ export class RealtimeService implements Rooms {
   readonly #runtime: Runtime;
   readonly #wantedEngine: SocketEngine | undefined;
   readonly #bridge: RpcBridge;
+  readonly #feeds: Feeds;
   readonly #sockets: SocketOptions;
   readonly #servesHttp: boolean;
   /** Held until others are used, or until the last socket is gone. */
@@ -112,6 +114,7 @@ export class RealtimeService implements Rooms {
       tracer: runtime.tracer,
       borrower: runtime.borrower,
     });
+    this.#feeds = new Feeds(this.realtime.local, runtime.feeds);
   }
 
   /** Undefined without a listener for sockets alone. */
@@ -141,6 +144,7 @@ export class RealtimeService implements Rooms {
     this.#parts = parts;
     if (parts.target !== undefined) this.#bridge.use(parts.target);
     this.realtime.settings = { ...parts.settings, bridge: this.#bridge };
+    this.#feeds.use(parts.feeds);
   }
 
   /** Connects to the broker and listens, the first time that it is called; after `use`. */
@@ -263,6 +267,7 @@ export class RealtimeService implements Rooms {
 
   async #closeSockets(drain: number): Promise<void> {
     await this.#api?.close();
+    await this.#feeds.close();
     await this.realtime.close(drain);
   }
 

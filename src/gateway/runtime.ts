@@ -9,6 +9,7 @@ import { deliveredEvents, type Once } from "../livekit/idempotency-cache.js";
 import { LiveKitMetrics } from "../livekit/metrics.js";
 import { Removals, shareRemovals } from "../livekit/removals.js";
 import { BridgeMetrics } from "../realtime/bridge/bridge-metrics.js";
+import { FeedMetrics } from "../realtime/feeds/feed-metrics.js";
 import { RealtimeMetrics } from "../realtime/metrics.js";
 import { AccessLog } from "../telemetry/access-log.js";
 import type { Logger } from "../telemetry/logger.js";
@@ -42,6 +43,7 @@ export interface Runtime {
   readonly delivered: Once;
   readonly realtime: RealtimeMetrics;
   readonly bridge: BridgeMetrics;
+  readonly feeds: FeedMetrics;
   /** Routes beside the configuration. */
   readonly handlers: readonly LocalHandler[];
   /** To the primary; undefined where this process is the only one. */
@@ -79,6 +81,7 @@ export function createRuntime(
     delivered: deliveredEvents(channel),
     realtime: new RealtimeMetrics(registry),
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
+    feeds: new FeedMetrics(registry),
     handlers: endpoints,
     channel,
     borrower: channel && borrowFrom(channel),

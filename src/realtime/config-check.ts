@@ -8,6 +8,7 @@ import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
 import { checkListenerTls } from "../server/config.js";
 import { checkBroker } from "./brokers/registry.js";
+import { eventExpected, eventName, nameProblem } from "./chat/frame-reader.js";
 import type { RealtimeSections, RoomConfig } from "./config.js";
 import { covers, parseRoomPattern, type RoomPattern } from "./rooms/room-pattern.js";
 
@@ -92,7 +93,7 @@ function checkSessions({ sessions = [], auth }: RealtimeDraft, findings: Finding
 
 function checkRooms(
   rooms: readonly (DraftOf<RoomConfig> | undefined)[],
-  { realtime, auth }: DraftOf<RealtimeSections>,
+  { realtime, auth, upstreams }: DraftOf<RealtimeSections>,
   findings: Findings,
 ): void {
   const known: { readonly pattern: RoomPattern; readonly index: number }[] = [];
@@ -100,6 +101,9 @@ function checkRooms(
     if (room === undefined) return;
     const at = (...more: readonly (string | number)[]) => ["realtime", "rooms", index, ...more];
     checkRoom(room, realtime, at, findings);
+    checkReference("upstream", at("feed", "upstream"), room.feed?.upstream, upstreams, findings);
+    const messages = room.history?.messages ?? realtime?.history?.messages;
+    checkFeed(room, messages, key => at("feed", key), findings);
     const provider = room.token?.provider;
     const type = auth?.providers?.[provider ?? ""]?.type;
     checkReference("provider", at("token", "provider"), provider, auth?.providers, findings);
@@ -139,6 +143,32 @@ function checkRoom(
   for (const event of room.events ?? [])
     if (event !== undefined && realtime?.events?.[event] === undefined)
       findings.error(at("events"), `expected events of realtime.events, which has no ${event}`);
+}
+
+/** @param messages kept of the room, where that is known */
+function checkFeed(
+  { publish, feed }: DraftOf<RoomConfig>,
+  messages: number | undefined,
+  at: (key: string) => Path,
+  findings: Findings,
+): void {
+  if (feed === undefined) return;
+  const { event, from, cursor, resume_field: resume } = feed;
+  if (event !== undefined && !eventName.test(event))
+    findings.error(at("event"), `expected ${eventExpected}, found ${findings.show(at("event"), event)}`);
+  const problem = from === undefined ? undefined : nameProblem(from);
+  if (problem !== undefined)
+    findings.error(at("from"), `expected ${problem}, found ${findings.show(at("from"), from ?? "")}`);
+  if (resume === undefined) return;
+  if (cursor === undefined)
+    findings.error(at("resume_field"), "expected cursor, the field of messages whose value the request gets");
+  if (publish !== "server")
+    findings.error(
+      at("resume_field"),
+      "members could publish what looks like a message of the feed; expected publish: server for these rooms",
+    );
+  if (messages === 0)
+    findings.error(at("resume_field"), "no message is kept; expected history.messages of at least 1");
 }
 
 /** Reports settings without effect where there are no rooms. */

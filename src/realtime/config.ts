@@ -8,6 +8,7 @@ import { rateLimitReference } from "../limits/config.js";
 import type { LiveKitConfig } from "../livekit/config.js";
 import { addressForms, listenerTls } from "../server/config.js";
 import { brokerSchema } from "./brokers/registry.js";
+import { feedSchema, feedsSection } from "./feeds/config.js";
 
 const limits = section(
   {
@@ -170,6 +171,7 @@ const roomEntry = mapping(
       description: "Whether a new member gets the last message of the room.",
       default: false,
     }),
+    feed: Type.Optional(feedSchema),
   },
   "Rooms of one kind.",
 );
@@ -247,6 +249,7 @@ export const RealtimeSchema = mapping(
       }),
     ),
     rooms: roomsSchema,
+    feeds: feedsSection,
     user_room: Type.Optional(
       text("nonempty", {
         description:

@@ -122,6 +122,12 @@ export class RoomKinds implements RoomParts {
     return entry === undefined || index < 0 ? undefined : matchRoom(entry.pattern, room)?.[index];
   }
 
+  /** The index of the entry that a room's name fits; undefined where there is none. */
+  entryOf(room: string): number | undefined {
+    const index = this.#entries.findIndex(({ pattern }) => matchRoom(pattern, room) !== undefined);
+    return index < 0 ? undefined : index;
+  }
+
   #find(room: string): Entry | undefined {
     for (const entry of this.#entries) if (matchRoom(entry.pattern, room) !== undefined) return entry;
     return undefined;

@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { WebSocket } from "ws";
+import { uwsSkipped } from "../../engine.js";
+import { startTestGateway } from "../../gateway/harness.js";
+import { get, type Served, serve } from "../../workers/served.js";
+import { missing, startNats, startRedis } from "../brokers/servers.js";
+import { Client, type Json } from "../harness.js";
+import { member } from "./member.js";
+import { pricesProto, startWatchBackend, type WatchBackend } from "./watch-backend.js";
+
+const brokers = [
+  { type: "redis", program: "redis-server", start: startRedis },
+  { type: "nats", program: "nats-server", start: startNats },
+] as const;
+
+function sections(backend: number, broker: string): string {
+  return `
+upstreams: { market: { targets: ["127.0.0.1:${backend}"] } }
+realtime:
+  auth: none
+  broker: ${broker}
+  history: { messages: 1000 }
+  rooms:
+    - match: "price-{symbol}"
+      publish: server
+      presence: "off"
+      feed: { upstream: market, method: market.v1.Prices/Watch, cursor: id, resume_field: after_id }
+server: { drain: 1s }
+`;
+}
+
+/** Prices come until the test ends, whoever watches. */
+function steadily(t: TestContext, backend: WatchBackend): void {
+  const timer = setInterval(() => backend.price(), 5);
+  t.after(() => clearInterval(timer));
+}
+
+/** Reads prices until the condition holds after one of them; none may be missing or there twice. */
+class Reader {
+  #id: number | undefined;
+  #seq = 0;
+
+  constructor(readonly client: Client) {}
+
+  async until(fits: (id: number) => boolean): Promise<number> {
+    for (;;) {
+      const { seq, data } = await this.client.next("receive-message");
+      const id = Number((data as Json).id);
+      if (this.#id !== undefined) assert.deepEqual([id, seq], [this.#id + 1, this.#seq + 1]);
+      this.#id = id;
+      this.#seq = Number(seq);
+      if (fits(id)) return id;
+    }
+  }
+}
+
+for (const { type, program, start } of brokers) {
+  describe(`rooms fed by streams of two gateways over ${type}`, { skip: missing(program) }, () => {
+    test(`over ${type} one gateway has the stream, and another with members takes it over at once from one that drains`, async t => {
+      const backend = await startWatchBackend();
+      const server = await start();
+      t.after(async () => {
+        backend.kill();
+        await server.close();
+      });
+      const broker = `{ type: ${type}, url: "${type}://127.0.0.1:${server.port}", prefix: feeds }`;
+      const yaml = `descriptors: [{ protos: ./protos }]\n${sections(backend.port, broker)}`;
+      const gateways = await Promise.all(
+        [1, 2].map(() => startTestGateway(yaml, { "protos/prices.proto": pricesProto })),
+      );
+      const [a, b] = gateways as [(typeof gateways)[0], (typeof gateways)[0]];
+      let closing: Promise<void> | undefined;
+      t.after(async () => {
+        await (closing ?? a.close());
+        await b.close();
+      });
+      await member(t, a.realtimePort);
+      await backend.until(() => backend.open.length === 1);
+      const client = await member(t, b.realtimePort);
+      const reader = new Reader(client);
+      steadily(t, backend);
+      await reader.until(id => id >= 50);
+      assert.equal(backend.watches.length, 1);
+      closing = a.close();
+      await backend.until(() => backend.watches.length === 2);
+      const taken = Number(backend.watches[1]?.request.after_id);
+      assert.ok(taken >= 50);
+      await reader.until(id => id >= taken + 50);
+      assert.equal(backend.open.length, 1);
+      await closing;
+    });
+
+    test(`while the server of ${type} hangs nothing is read from the backend, and afterwards every message is published once`, async t => {
+      const backend = await startWatchBackend();
+      const server = await start();
+      t.after(async () => {
+        backend.kill();
+        await server.close();
+      });
+      const broker = `{ type: ${type}, url: "${type}://127.0.0.1:${server.port}", prefix: feeds }`;
+      const yaml = `descriptors: [{ protos: ./protos }]\n${sections(backend.port, broker)}`;
+      const gateway = await startTestGateway(yaml, { "protos/prices.proto": pricesProto });
+      t.after(() => gateway.close());
+      const client = await member(t, gateway.realtimePort);
+      await backend.until(() => backend.open.length === 1);
+      const [watch] = backend.open;
+      server.suspend();
+      const more = { pad: "x".repeat(32_000) };
+      let sent = 0;
+      while (watch?.send(++sent, more) === true) await new Promise(resolve => setImmediate(resolve));
+      // Far less than it would take to fill the memory of a gateway that reads on.
+      assert.ok(sent < 1000, `${sent} messages were taken`);
+      server.resume();
+      await new Reader(client).until(id => id === sent);
+    });
+  });
+}
+
+describe("rooms fed by streams of gateways that die or are suspended", {
+  skip: missing("redis-server"),
+}, () => {
+  /** Two gateways in processes of their own; the first has the stream. */
+  async function two(t: TestContext) {
+    const backend = await startWatchBackend();
+    const server = await startRedis();
+    t.after(async () => {
+      backend.kill();
+      await server.close();
+    });
+    const broker = `{ type: redis, url: "redis://127.0.0.1:${server.port}", prefix: feeds }`;
+    const listeners =
+      "listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
+    const yaml = `${listeners}${sections(backend.port, broker)}`;
+    const gateways = [serve(yaml, pricesProto), serve(yaml, pricesProto)] as const;
+    t.after(() => Promise.all(gateways.map(each => each.close())));
+    const realtime = async (each: Served) => (await each.logged(({ msg }) => msg === "ready")).realtime;
+    await member(t, await realtime(gateways[0]));
+    await backend.until(() => backend.open.length === 1);
+    const reader = new Reader(await member(t, await realtime(gateways[1])));
+    steadily(t, backend);
+    await reader.until(id => id >= 50);
+    return { backend, holder: gateways[0], reader };
+  }
+
+  test("a gateway takes over the feed of one that was killed, and members get every message once", async t => {
+    const { backend, holder, reader } = await two(t);
+    holder.signal("SIGKILL");
+    await backend.until(() => backend.watches.length === 2);
+    const taken = Number(backend.watches[1]?.request.after_id);
+    await reader.until(id => id >= taken + 200);
+  });
+
+  test("a gateway that goes on after another has taken over its feed publishes nothing, and members get every message once", async t => {
+    const { backend, holder, reader } = await two(t);
+    holder.signal("SIGSTOP");
+    await backend.until(() => backend.watches.length === 2);
+    const taken = Number(backend.watches[1]?.request.after_id);
+    await reader.until(id => id >= taken + 200);
+    assert.equal(backend.open.length, 2);
+    holder.signal("SIGCONT");
+    await holder.logged(({ msg }) => /another gateway feeds the room/.test(String(msg)));
+    await backend.until(() => backend.open.length === 1);
+    assert.equal(backend.watches.length, 2);
+    const last = backend.price();
+    await reader.until(id => id >= last + 50);
+  });
+});
+
+describe("rooms fed by a stream of one of two workers", { skip: await uwsSkipped() }, () => {
+  test("when the worker that has the stream of a room ends, another one with members takes it over at once", async t => {
+    const backend = await startWatchBackend();
+    t.after(() => backend.kill());
+    const listeners =
+      "listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
+    const yaml =
+      listeners + sections(backend.port, "{ type: memory }").replace("drain: 1s", "workers: 2, drain: 1s");
+    const served = serve(yaml, pricesProto);
+    t.after(() => served.close());
+    const { realtime, admin } = await served.logged(({ msg }) => msg === "ready");
+    /** A client, with the number of its worker. */
+    const open = async (id: string): Promise<{ readonly client: Client; readonly worker: unknown }> => {
+      const client = new Client(
+        new WebSocket(`ws://127.0.0.1:${realtime}/ws`, { headers: { "x-request-id": id } }),
+      );
+      t.after(() => client.socket.terminate());
+      await client.opened;
+      const { worker } = await served.logged(line => line.request_id === id);
+      return { client, worker };
+    };
+    const first = await open("first");
+    await first.client.join("price-ACME", "jdoe");
+    await backend.until(() => backend.open.length === 1);
+    // The system deals connections out by chance.
+    let other = await open("other 0");
+    for (let n = 1; other.worker === first.worker; n++) {
+      other.client.socket.terminate();
+      other = await open(`other ${n}`);
+    }
+    await other.client.join("price-ACME", "hsue");
+    const reader = new Reader(other.client);
+    steadily(t, backend);
+    await reader.until(id => id >= 50);
+    assert.equal(backend.watches.length, 1);
+    const { workers } = JSON.parse((await get(`http://127.0.0.1:${admin}/config`)).text);
+    const { pid } = workers.find(({ worker }: { worker: number }) => worker === first.worker);
+    process.kill(pid, "SIGKILL");
+    await backend.until(() => backend.watches.length === 2);
+    const taken = Number(backend.watches[1]?.request.after_id);
+    await reader.until(id => id >= taken + 100);
+  });
+});
