@@ -2,6 +2,7 @@ import { TranscodeError } from "../codec/error.js";
 import { isJsonObject, JsonNumber } from "../codec/json.js";
 import { exactInteger } from "../codec/json-to-wire/decimal.js";
 import { parseJson } from "../codec/json-to-wire/parse-json.js";
+import type { HeaderList } from "../net/headers.js";
 import { refuse } from "./provider.js";
 
 /** JSON values by name, numbers as `JsonNumber` where a double would not print the same text; no prototype. */
@@ -60,10 +61,8 @@ export function scopesOf(value: unknown): ReadonlySet<string> {
 /** Most characters that the values of one identity may have as metadata, names not counted. */
 const maxMetadataLength = 8192;
 
-export type MetadataEntries = readonly (readonly [name: string, value: string])[];
-
 /** Makes metadata of claims, by `claims_to_metadata`; a claim that is absent or null makes none. */
-export function metadataMapper(names: Readonly<Record<string, string>>): (claims: Claims) => MetadataEntries {
+export function metadataMapper(names: Readonly<Record<string, string>>): (claims: Claims) => HeaderList {
   const entries = Object.entries(names);
   /** @throws CredentialRefusal where it is too much for a header block */
   return claims => {

@@ -4,7 +4,7 @@ import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { oneOrMore, section, text } from "../config/schema.js";
 import { Type } from "../config/type-builder.js";
-import { isReservedMetadata } from "../net/reserved-headers.js";
+import { isReservedMetadata } from "../net/headers.js";
 import type { UpstreamsConfig } from "../upstream/config.js";
 import { checkPolicies, PoliciesSchema } from "./policy/config.js";
 import type { ProviderCheckContext } from "./provider.js";

@@ -1,3 +1,4 @@
+import type { HeaderList } from "../net/headers.js";
 import type { Caller } from "./caller.js";
 
 /** The caller as authenticated by a provider. Immutable; may be cached and shared between requests. */
@@ -10,11 +11,11 @@ export interface Identity {
   /** JSON values by claim; no prototype. */
   readonly claims: Readonly<Record<string, unknown>>;
   /** Metadata for the backend, by `claims_to_metadata`. */
-  readonly metadata: readonly (readonly [name: string, value: string])[];
+  readonly metadata: HeaderList;
   /** Milliseconds since 1970; undefined: never. */
   readonly expiresAt: number | undefined;
   /** Of the response to this request, such as a renewed cookie; the identity is that of one request then. */
-  readonly responseHeaders?: readonly (readonly [name: string, value: string])[];
+  readonly responseHeaders?: HeaderList;
 }
 
 /**

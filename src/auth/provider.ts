@@ -3,6 +3,7 @@ import type { Diagnostic, Path } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import type { Model } from "../descriptors/model.js";
+import type { HeaderList } from "../net/headers.js";
 import type { GatewayError } from "../status/failure.js";
 import type { Reason } from "../status/reasons.js";
 import type { Channel } from "../upstream/channel.js";
@@ -59,7 +60,7 @@ export interface ProviderRequest {
 
 export interface ProviderResponse {
   readonly status: number;
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly headers: HeaderList;
   readonly body: string;
 }
 

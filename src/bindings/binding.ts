@@ -2,6 +2,7 @@ import type { RequestOrigins } from "../auth/request-origins.js";
 import type { Codecs } from "../codec/codecs.js";
 import type { Compression } from "../compression/compression.js";
 import type { Dialect } from "../dialects/dialect.js";
+import type { HeaderList } from "../net/headers.js";
 import type { HostTable } from "../net/host-table.js";
 import type { Router } from "../routing/router.js";
 import type { Template } from "../routing/template.js";
@@ -14,8 +15,6 @@ import type { Validate } from "../validation/validator.js";
 import type { BuiltInRoute, LocalHandler, PassThroughPrefix } from "./built-in-route.js";
 import type { Guard } from "./guard.js";
 import type { Route } from "./route.js";
-
-type HeaderList = readonly (readonly [name: string, value: string])[];
 
 /** Common to bindings of every kind. */
 interface BindingBase {

@@ -5,6 +5,7 @@ import type { OriginRequest } from "../auth/request-origins.js";
 import type { Path } from "../config/diagnostic.js";
 import type { Dialect, JsonSchema } from "../dialects/dialect.js";
 import type { Cancellation } from "../net/cancellation.js";
+import type { HeaderList } from "../net/headers.js";
 import type { Template } from "../routing/template.js";
 import { parseTemplate } from "../routing/template-parser.js";
 import type { Reason } from "../status/reasons.js";
@@ -115,7 +116,7 @@ export interface LocalRequest extends Caller {
 
 export interface LocalResponse {
   readonly status: number;
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly headers: HeaderList;
   readonly body: string | Uint8Array | LocalStream;
   /** The request waited for an event: its time is no latency. */
   readonly waited?: boolean;

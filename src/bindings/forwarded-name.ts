@@ -1,4 +1,4 @@
-import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
+import { ownHeaders, ownResponseHeaders } from "../net/headers.js";
 
 /** A declared header or metadata entry that passes, or a glob of several; both sides have the same name, in lower case. */
 export interface ForwardedName {

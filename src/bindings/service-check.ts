@@ -5,7 +5,7 @@ import { formatPath } from "../config/diagnostic.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
-import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
+import { ownHeaders, ownResponseHeaders } from "../net/headers.js";
 import { rpcProtocol } from "../upstream/protocols.js";
 import type { BindingSections, MethodConfig } from "./service-config.js";
 import { checkStatusCodes } from "./status-codes.js";

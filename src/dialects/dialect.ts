@@ -1,3 +1,4 @@
+import type { HeaderList } from "../net/headers.js";
 import type { Failure, StatusOfCode } from "../status/failure.js";
 
 /** How errors, successes and the caller's metadata look to the clients and backends of one ecosystem. */
@@ -90,20 +91,14 @@ export interface AcceptRule {
 export interface DialectIdentity {
   readonly subject: string;
   readonly claims: Readonly<Record<string, unknown>>;
-  readonly metadata: CallerMetadataEntries;
+  readonly metadata: HeaderList;
 }
-
-export type CallerMetadataEntries = readonly (readonly [name: string, value: string])[];
 
 export interface CallerMetadata {
   /** Lower-case names; headers of these names never pass from a client. */
   readonly names: ReadonlySet<string>;
   /** @throws GatewayError CREDENTIALS_INVALID where metadata cannot carry the subject */
-  entries(
-    request: DialectRequest,
-    identity: DialectIdentity | undefined,
-    requestId: string,
-  ): CallerMetadataEntries;
+  entries(request: DialectRequest, identity: DialectIdentity | undefined, requestId: string): HeaderList;
 }
 
 /** Reasons for which a credential is refused. */

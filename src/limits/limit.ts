@@ -1,3 +1,4 @@
+import type { HeaderList } from "../net/headers.js";
 import { gatewayError } from "../status/failure.js";
 import { callerKey, type LimitKey, limitKey } from "./caller-key.js";
 import { type ConcurrencyLimiter, createConcurrencyLimiter } from "./concurrency.js";
@@ -131,7 +132,7 @@ export class Limit {
     reason: "RATE_LIMITED" | "TOO_MANY_CONCURRENT" | "RATE_LIMIT_UNAVAILABLE",
     message: string,
     retryAfter: number,
-    headers: readonly (readonly [string, string])[],
+    headers: HeaderList,
   ): Pass {
     if (!this.#enforced) {
       this.#counters.shadowLimited.inc();

@@ -1,3 +1,5 @@
+import type { HeaderList } from "../net/headers.js";
+
 /** The parts of a request that limits read. */
 export interface Limited {
   readonly clientAddress: string;
@@ -7,7 +9,7 @@ export interface Limited {
 /** A request that is let through. */
 export interface Admission {
   /** `RateLimit` fields for the response. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly headers: HeaderList;
   /** Releases a permit of a concurrency limit, once; undefined where there is none. */
   readonly release: (() => void) | undefined;
 }

@@ -1,3 +1,5 @@
+import type { HeaderList } from "../net/headers.js";
+
 /**
  * The generic cell rate algorithm (ITU-T I.371, annex A): a token bucket that is one number, the time at which it will
  * be full again. Times are whole ticks of 1/16 µs, which represent every rate of the configuration and make
@@ -55,7 +57,7 @@ export function refusalOf(
   name: string,
   rate: Rate,
   debt: number,
-): { readonly retryAfter: number; readonly headers: readonly (readonly [string, string])[] } {
+): { readonly retryAfter: number; readonly headers: HeaderList } {
   const retryAfter = Math.max(1, seconds(wait(rate, debt)));
   return {
     retryAfter,

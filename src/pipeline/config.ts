@@ -4,7 +4,7 @@ import type { Findings } from "../config/findings.js";
 import type { DraftOf, Loaded } from "../config/schema.js";
 import { duration, listOf, mapping, text } from "../config/schema.js";
 import { Type } from "../config/type-builder.js";
-import { ownHeaders, ownResponseHeaders } from "../net/reserved-headers.js";
+import { ownHeaders, ownResponseHeaders } from "../net/headers.js";
 
 const header = text("header", { description: "A header name, in any case." });
 

@@ -2,9 +2,10 @@ import type { Readable } from "node:stream";
 import type { Binding, BoundRoutes } from "../bindings/binding.js";
 import type { LocalStream } from "../bindings/built-in-route.js";
 import type { GuardResult } from "../bindings/guard.js";
+import type { HeaderList } from "../net/headers.js";
 import type { Protocol } from "../protocols/protocol.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
+import type { ResponseWriter } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
 import type { Span } from "../telemetry/tracing/span.js";
 

@@ -1,5 +1,6 @@
 import { requestFailure, TranscodeError } from "../codec/error.js";
 import { errorStack } from "../net/error-text.js";
+import type { HeaderList } from "../net/headers.js";
 import { failureHeaders } from "../protocols/grpc-status.js";
 import { failureMetadata } from "../protocols/metadata.js";
 import type { CallMetadata, Protocol } from "../protocols/protocol.js";
@@ -25,7 +26,7 @@ export function errorResponse(context: ReadonlyContext, error: unknown): HttpRes
 export function failureResponse(
   context: ReadonlyContext,
   failure: Failure,
-  headers: readonly (readonly [string, string])[],
+  headers: HeaderList,
   detail?: string,
   known?: readonly string[],
 ): HttpResponse {

@@ -1,8 +1,7 @@
 import { Readable } from "node:stream";
 import type { PassThroughBinding } from "../bindings/binding.js";
-import type { CallerMetadataEntries } from "../dialects/dialect.js";
+import type { HeaderList } from "../net/headers.js";
 import { type BodyReader, bodyFailure } from "../server/inbound-request.js";
-import type { HeaderList } from "../server/response-writer.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../status/failure.js";
 import { endHttpSpan, httpClientSpan } from "../telemetry/tracing/http-span.js";
 import type { BackendRequest, BackendResponse } from "../upstream/http/client.js";
@@ -92,7 +91,7 @@ export function forwardingFailure({ request }: ReadonlyContext, error: Error): F
 /** The gateway's own headers, which replace the client's; RPC backends get the same as metadata. */
 function ownHeaders(
   { request, guardResult, requestId, routes }: ReadonlyContext,
-  trace: CallerMetadataEntries | undefined,
+  trace: HeaderList | undefined,
 ): ForwardedHeaders {
   const headers: Record<string, string | undefined> = { forwarded: undefined, "x-real-ip": undefined };
   for (const [name, value] of requestMetadata(

@@ -1,8 +1,9 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
+import type { HeaderList } from "../net/headers.js";
 import type { BodyPart, CallMetadata, EmitMessage, ProtocolCall, StreamEnd } from "../protocols/protocol.js";
 import { type BodyReader, bodyFailure, type InboundRequest } from "../server/inbound-request.js";
-import { type BodyWriter, bytesOf, type HeaderList, type ResponseWriter } from "../server/response-writer.js";
+import { type BodyWriter, bytesOf, type ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import { type Metadata, noMetadata } from "../upstream/channel.js";
 import type { HttpResponse, Outcome } from "./context.js";

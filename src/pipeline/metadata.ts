@@ -1,8 +1,8 @@
 import type { RequestOrigins } from "../auth/request-origins.js";
 import type { RpcBinding } from "../bindings/binding.js";
 import { type ForwardedName, passes } from "../bindings/forwarded-name.js";
-import type { CallerMetadataEntries } from "../dialects/dialect.js";
 import { trustedAddresses, trustedHost, trustedScheme } from "../net/forwarded-list.js";
+import type { HeaderList } from "../net/headers.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import { gatewayError } from "../status/failure.js";
 import { passedTrace } from "../telemetry/traceparent.js";
@@ -38,10 +38,10 @@ export function callMetadata(context: ReadonlyContext, binding: RpcBinding): Met
 export function requestMetadata(
   request: InboundRequest,
   names: readonly ForwardedName[],
-  caller: CallerMetadataEntries | undefined,
+  caller: HeaderList | undefined,
   requestId: string,
   origins: RequestOrigins,
-  trace: CallerMetadataEntries | undefined,
+  trace: HeaderList | undefined,
   ownHeader: (name: string) => boolean = () => false,
 ): Metadata {
   const forwarded = forwardedOf(request, origins.trustedHops);

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { errorStack } from "../net/error-text.js";
-import type { HeaderList, ResponseWriter } from "../server/response-writer.js";
+import type { HeaderList } from "../net/headers.js";
+import type { ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import type { HttpResponse, Outcome, RequestContext } from "./context.js";
 import { forwardingFailure } from "./forward.js";

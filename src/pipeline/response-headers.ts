@@ -1,5 +1,5 @@
 import { originMatcher } from "../auth/request-origins.js";
-import type { HeaderList } from "../server/response-writer.js";
+import type { HeaderList } from "../net/headers.js";
 import type { CorsConfig, SecurityHeadersConfig } from "./config.js";
 
 /** Which pages may read responses (Fetch standard, section 3.2), decided on header values alone. */

@@ -1,7 +1,7 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import type { ProtocolName } from "../bindings/service-config.js";
+import type { HeaderList } from "../net/headers.js";
 import type { InboundRequest } from "../server/inbound-request.js";
-import type { HeaderList } from "../server/response-writer.js";
 import type { Failure } from "../status/failure.js";
 import type { Metadata } from "../upstream/channel.js";
 

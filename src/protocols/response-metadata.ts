@@ -1,4 +1,5 @@
 import type { ForwardedName } from "../bindings/forwarded-name.js";
+import type { HeaderList } from "../net/headers.js";
 import type { InboundRequest } from "../server/inbound-request.js";
 import type { Metadata } from "../upstream/channel.js";
 import { addMetadata } from "./metadata.js";
@@ -33,10 +34,7 @@ export function successStatus(name: string, sources: readonly Metadata[]): numbe
  * (RFC 9110 §13.1.2). For GET and HEAD alone.
  * @param fields of the response
  */
-export function isNotModified(
-  request: InboundRequest,
-  fields: readonly (readonly [name: string, value: string])[],
-): boolean {
+export function isNotModified(request: InboundRequest, fields: HeaderList): boolean {
   if (fields.length === 0 || (request.method !== "GET" && request.method !== "HEAD")) return false;
   const condition = request.header("if-none-match");
   if (condition === undefined) return false;

@@ -1,12 +1,12 @@
 import type { Coding } from "../compression/accept-encoding.js";
 import type { Compression, Compressor } from "../compression/compression.js";
+import type { HeaderList } from "../net/headers.js";
 import type { Template } from "../routing/template.js";
 import type { InboundRequest } from "./inbound-request.js";
 import {
   announcedLength,
   type BodyWriter,
   bytesOf,
-  type HeaderList,
   type ResponseWriter,
   withoutContent,
 } from "./response-writer.js";

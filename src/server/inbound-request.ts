@@ -1,9 +1,9 @@
 import type { Duplex } from "node:stream";
 import type { ClientCertificate } from "../auth/caller.js";
 import type { Cancellation } from "../net/cancellation.js";
+import type { HeaderList } from "../net/headers.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import type { ClientSocket, ClientSocketListener } from "./client-socket.js";
-import type { HeaderList } from "./response-writer.js";
 
 /**
  * One HTTP request as the pipeline sees it, from any engine. Its body is read once, either whole (`body`) or

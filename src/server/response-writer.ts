@@ -1,5 +1,4 @@
-/** Header names in lower case, one entry a field line, in the order in which they are sent. */
-export type HeaderList = readonly (readonly [name: string, value: string])[];
+import type { HeaderList } from "../net/headers.js";
 
 /**
  * The response to one request: `send` for one in one piece, `open` for a stream; one of them, once. After the peer has

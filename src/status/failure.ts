@@ -1,3 +1,4 @@
+import type { HeaderList } from "../net/headers.js";
 import { Code, codeName, httpStatus } from "./code.js";
 import {
   type AnyValue,
@@ -32,7 +33,7 @@ export interface Failure {
   /** `Allow`, the methods that the path does have. */
   readonly allow: readonly string[] | undefined;
   /** Further response headers: `WWW-Authenticate`, `RateLimit`. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly headers: HeaderList;
   /** Where a browser is redirected, by 302, instead of the error response. */
   readonly location?: string;
   /** The HTML page that a person sees with the status, instead of the body of the error response. */
@@ -50,7 +51,7 @@ export interface FailureExtra {
   /** Whole seconds from 0. */
   readonly retryAfter?: number;
   readonly allow?: readonly string[];
-  readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly headers?: HeaderList;
   readonly location?: string;
   readonly page?: string;
 }

@@ -22,7 +22,8 @@ const order: readonly (readonly string[])[] = [
   ["telemetry", "h2"],
   ["config"],
   ["dialects"],
-  ["status", "net"],
+  ["status"],
+  ["net"],
   ["wire"],
 ];
 

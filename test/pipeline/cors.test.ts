@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { HeaderList } from "../../src/net/headers.js";
 import type { CorsConfig } from "../../src/pipeline/config.js";
 import { createCors } from "../../src/pipeline/response-headers.js";
-import { type HeaderList, isHeaderValue } from "../../src/server/response-writer.js";
+import { isHeaderValue } from "../../src/server/response-writer.js";
 import { Workspace } from "../config/workspace.js";
 
 const app = "https://app.example.com";

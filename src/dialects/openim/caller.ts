@@ -1,5 +1,6 @@
+import type { HeaderList } from "../../net/headers.js";
 import { gatewayError } from "../../status/failure.js";
-import type { AcceptRule, CallerMetadata, CallerMetadataEntries, DialectIdentity } from "../dialect.js";
+import type { AcceptRule, CallerMetadata, DialectIdentity } from "../dialect.js";
 
 /** The operation id of the client is required in a POST, as OpenIM's own gateway requires it. */
 export const openimAccept: AcceptRule = {
@@ -35,9 +36,9 @@ export const openimCallerMetadata: CallerMetadata = {
 };
 
 /** Identities are shared between requests, so their metadata is computed once each. */
-const metadataByIdentity = new WeakMap<DialectIdentity, CallerMetadataEntries>();
+const metadataByIdentity = new WeakMap<DialectIdentity, HeaderList>();
 
-function identityMetadata(identity: DialectIdentity): CallerMetadataEntries {
+function identityMetadata(identity: DialectIdentity): HeaderList {
   let metadata = metadataByIdentity.get(identity);
   if (metadata === undefined) {
     metadata = describeIdentity(identity);
@@ -50,7 +51,7 @@ function identityMetadata(identity: DialectIdentity): CallerMetadataEntries {
  * `opuserid`, `platform` and `opusertype`, then the claims that the provider forwards; of entries that are not OpenIM's
  * own, backends read only those that `customheader` names.
  */
-function describeIdentity({ subject, claims, metadata }: DialectIdentity): CallerMetadataEntries {
+function describeIdentity({ subject, claims, metadata }: DialectIdentity): HeaderList {
   if (!printable.test(subject))
     throw gatewayError("CREDENTIALS_INVALID", "the user ID must be printable ASCII");
   const entries: [string, string][] = [["opuserid", subject]];

@@ -1,4 +1,5 @@
 import type { RpcBinding } from "../../bindings/binding.js";
+import type { HeaderList } from "../../net/headers.js";
 import type { InboundRequest } from "../../server/inbound-request.js";
 import type { Failure } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
@@ -41,17 +42,14 @@ export function openStream(
 }
 
 /** The last envelope of a stream. @param error JSON; undefined where it has ended OK */
-export function endEnvelope(
-  error: string | undefined,
-  trailers: readonly (readonly [string, string])[],
-): Buffer {
+export function endEnvelope(error: string | undefined, trailers: HeaderList): Buffer {
   const members: string[] = [];
   if (error !== undefined) members.push(`"error":${error}`);
   if (trailers.length > 0) members.push(`"metadata":${metadataJson(trailers)}`);
   return envelope(endFlag, Buffer.from(`{${members.join(",")}}`, "utf8"));
 }
 
-function metadataJson(fields: readonly (readonly [string, string])[]): string {
+function metadataJson(fields: HeaderList): string {
   const values = new Map<string, string[]>();
   for (const [name, value] of fields) {
     const known = values.get(name);

@@ -1,4 +1,5 @@
 import { asBuffer } from "../../net/buffer.js";
+import type { HeaderList } from "../../net/headers.js";
 import { whenReady } from "../../net/when-ready.js";
 import { type Failure, gatewayError } from "../../status/failure.js";
 import type { Metadata } from "../../upstream/channel.js";
@@ -81,7 +82,7 @@ function encoded(bytes: Buffer, text: boolean): Buffer {
   return text ? Buffer.from(bytes.toString("base64"), "latin1") : bytes;
 }
 
-function trailersEnvelope(fields: readonly (readonly [name: string, value: string])[]): Buffer {
+function trailersEnvelope(fields: HeaderList): Buffer {
   let lines = "";
   for (const [name, value] of fields) lines += `${name}: ${value}\r\n`;
   return envelope(trailersFlag, Buffer.from(lines, "latin1"));

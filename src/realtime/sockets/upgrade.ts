@@ -2,6 +2,7 @@ import type { Caller } from "../../auth/caller.js";
 import type { Identity } from "../../auth/identity.js";
 import type { GuardResult } from "../../bindings/guard.js";
 import { statusDialect } from "../../dialects/status.js";
+import type { HeaderList } from "../../net/headers.js";
 import { requireHandshake } from "../../server/handshake.js";
 import { type Failure, type GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 import { requestIdOf } from "../../telemetry/ids.js";
@@ -26,7 +27,7 @@ export interface SocketUpgradeOptions {
   /** How many proxies in front may be believed. */
   readonly trustedHops: number;
   /** Headers of refusals beside their own. @param origin the Origin header */
-  responseHeaders?(origin: string | undefined): MoreHeaders;
+  responseHeaders?(origin: string | undefined): HeaderList;
   /** A request is over. */
   finished?(upgrade: FinishedUpgrade): void;
 }
@@ -58,7 +59,7 @@ export interface PendingUpgrade {
    * @param protocol the subprotocol; empty for none
    * @param headers of the response, beside those of the protocol
    */
-  open(socket: Socket, protocol: string, headers: MoreHeaders): void;
+  open(socket: Socket, protocol: string, headers: HeaderList): void;
   /** Opens the connection only to close it. Frames of the client are dropped meanwhile. @param protocol as of `open` */
   openAndClose(protocol: string, close: RefusingClose): void;
   /** Ends the connection as well: bytes that a client has sent after its request are frames, no further requests. */
@@ -178,13 +179,10 @@ export class SocketUpgrade implements Applicant {
   }
 }
 
-/** Headers of a response beside its own. */
-type MoreHeaders = readonly (readonly [name: string, value: string])[];
-
 /** The refusal of a WebSocket upgrade: the same body as the HTTP listener would send. */
 export interface UpgradeRefusal {
   readonly status: number;
-  readonly headers: MoreHeaders;
+  readonly headers: HeaderList;
   readonly body: string;
 }
 
@@ -199,7 +197,7 @@ function refusingCloseOf({ httpStatus, reason, retryAfter }: Failure): RefusingC
 
 const maxCloseReason = 123;
 
-function refusalOf(failure: Failure, requestId: string, path: string, more: MoreHeaders): UpgradeRefusal {
+function refusalOf(failure: Failure, requestId: string, path: string, more: HeaderList): UpgradeRefusal {
   const { status, contentType, body } = statusDialect.renderFailure(failure, [], { requestId, path });
   const headers: [string, string][] = [
     ["content-type", contentType],
@@ -210,7 +208,7 @@ function refusalOf(failure: Failure, requestId: string, path: string, more: More
   return { status, headers: headers.filter(isWritable), body };
 }
 
-function isWritable([, value]: MoreHeaders[number]): boolean {
+function isWritable([, value]: HeaderList[number]): boolean {
   return fieldValue.test(value);
 }
 

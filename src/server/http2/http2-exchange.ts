@@ -1,5 +1,6 @@
 import type { ClientCertificate } from "../../auth/caller.js";
 import type { Cancellation } from "../../net/cancellation.js";
+import type { HeaderList } from "../../net/headers.js";
 import {
   type BodyReader,
   BodyTimeoutError,
@@ -13,7 +14,6 @@ import {
   type BodyWriter,
   bytesOf,
   discardingWriter,
-  type HeaderList,
   isHeaderValue,
   type ResponseWriter,
   withoutContent,

@@ -9,7 +9,8 @@ import {
   writeString,
 } from "../../h2/hpack-encoder.js";
 import { isLegalName } from "../../h2/hpack-table.js";
-import { type HeaderList, isHeaderValue } from "../response-writer.js";
+import type { HeaderList } from "../../net/headers.js";
+import { isHeaderValue } from "../response-writer.js";
 import { requestFields } from "./header-block.js";
 
 /** Indexes of RFC 7541 Appendix A. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type BodyWriter, type HeaderList, isHeaderValue } from "../response-writer.js";
+import type { HeaderList } from "../../net/headers.js";
+import { type BodyWriter, isHeaderValue } from "../response-writer.js";
 
 /** Up to so many bytes are copied into one piece with their framing. */
 const maxCopiedBytes = 4096;

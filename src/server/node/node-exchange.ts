@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientCertificate } from "../../auth/caller.js";
 import { Cancellation } from "../../net/cancellation.js";
+import type { HeaderList } from "../../net/headers.js";
 import { plainAddress } from "../../net/peer-address.js";
 import { HeldBody } from "../held-body.js";
 import {
@@ -20,7 +21,6 @@ import {
   announcedLength,
   type BodyWriter,
   discardingWriter,
-  type HeaderList,
   isHeaderValue,
   type ResponseWriter,
   withoutContent,

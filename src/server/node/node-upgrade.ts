@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { HeaderList } from "../../net/headers.js";
 import { loadWs } from "../../net/ws-parser.js";
 import type { ClientSocket, ClientSocketListener } from "../client-socket.js";
 import type { UpgradeRequest } from "../inbound-request.js";
-import { type HeaderList, isHeaderValue } from "../response-writer.js";
+import { isHeaderValue } from "../response-writer.js";
 import { frameReceiver } from "./frame-connection.js";
 import type { FrameConnections } from "./frame-connections.js";
 import { NodeClientSocket } from "./node-client-socket.js";

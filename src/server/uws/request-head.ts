@@ -1,6 +1,6 @@
 import type { HttpRequest } from "uWebSockets.js";
 import { METHODS } from "node:http";
-import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
+import { connectionHeaders, connectionOptions } from "../../net/headers.js";
 import { gatewayError } from "../../status/failure.js";
 import { type Refusal, refusal } from "../engine.js";
 

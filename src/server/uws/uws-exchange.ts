@@ -1,5 +1,6 @@
 import type { HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import { Cancellation } from "../../net/cancellation.js";
+import type { HeaderList } from "../../net/headers.js";
 import type { PeerAddresses } from "../../net/peer-address.js";
 import {
   type BodyReader,
@@ -14,7 +15,6 @@ import {
   type BodyWriter,
   bytesOf,
   discardingWriter,
-  type HeaderList,
   type ResponseWriter,
   withoutContent,
 } from "../response-writer.js";

@@ -1,7 +1,7 @@
 import type { HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { HeaderList } from "../../net/headers.js";
 import type { ClientSocket, ClientSocketListener } from "../client-socket.js";
 import type { UpgradeRequest } from "../inbound-request.js";
-import type { HeaderList } from "../response-writer.js";
 import { ResponseHeadWriter } from "./response-head.js";
 import { UwsClientSocket, type UwsSocketData } from "./uws-client-socket.js";
 

@@ -1,7 +1,7 @@
 import type { ByteWriter } from "../../h2/bytes.js";
 import { encodedName, writeString } from "../../h2/hpack-encoder.js";
 import { asBuffer } from "../../net/buffer.js";
-import { ownHeaders } from "../../net/reserved-headers.js";
+import { ownHeaders } from "../../net/headers.js";
 import type { Metadata } from "../channel.js";
 
 /** Bytes of a header list, 32 added for each field as RFC 9113 §6.5.2 counts: of a request that we send, and of a response. */

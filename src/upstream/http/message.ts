@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { connectionHeaders, connectionOptions } from "../../net/reserved-headers.js";
+import { connectionHeaders, connectionOptions } from "../../net/headers.js";
 import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../status/failure.js";
 
 /** Headers that replace a request's own or are added; `undefined` removes one. */

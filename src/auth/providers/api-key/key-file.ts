@@ -7,7 +7,7 @@ import type { SchemaNode } from "../../../config/schema.js";
 import { listOf, mapping, text } from "../../../config/schema.js";
 import { Source } from "../../../config/source.js";
 import { Type } from "../../../config/type-builder.js";
-import { isReservedMetadata } from "../../../net/reserved-headers.js";
+import { isReservedMetadata } from "../../../net/headers.js";
 import { bareClaims, encodeMetadata } from "../../claims.js";
 import { isCredential } from "../../credential.js";
 import type { Identity } from "../../identity.js";

@@ -1,6 +1,7 @@
 import type { Loaded } from "../../../config/schema.js";
 import { choice, mapping, text } from "../../../config/schema.js";
 import { errorMessage } from "../../../net/error-text.js";
+import type { HeaderList } from "../../../net/headers.js";
 import { TimedRequests } from "../../../net/timed-requests.js";
 import type { Caller } from "../../caller.js";
 import type { AuthDependencies, Provider, ProviderType } from "../../provider.js";
@@ -52,7 +53,7 @@ function createForwardAuth(name: string, config: ForwardAuthConfig, { metrics }:
 }
 
 /** The headers in which proxies describe a request to such services. */
-function forwardedHeaders(caller: Caller): readonly (readonly [name: string, value: string])[] {
+function forwardedHeaders(caller: Caller): HeaderList {
   return [
     ["x-forwarded-method", caller.method],
     ["x-forwarded-proto", caller.encrypted ? "https" : "http"],

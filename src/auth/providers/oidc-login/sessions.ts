@@ -1,4 +1,5 @@
 import { errorMessage } from "../../../net/error-text.js";
+import type { HeaderList } from "../../../net/headers.js";
 import type { SessionRefreshCounters } from "../../auth-metrics.js";
 import type { Caller } from "../../caller.js";
 import {
@@ -253,7 +254,7 @@ function refreshAt({ issued, expires }: Session): number {
 }
 
 /** A cache must not keep the cookie for others. */
-function responseHeaders(cookie: string): readonly (readonly [string, string])[] {
+function responseHeaders(cookie: string): HeaderList {
   return [
     ["set-cookie", cookie],
     ["cache-control", "private"],

@@ -1,3 +1,6 @@
+/** Headers, trailers or metadata in the order in which they are sent, one entry a field line; names are in lower case. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
 /** Names that belong to one connection (RFC 9110 §7.6.1), and that of trailers, which go no further. */
 export const connectionHeaders: ReadonlySet<string> = new Set([
   "connection",
