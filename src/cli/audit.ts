@@ -1,4 +1,5 @@
-import { audit, type Risk, type Severity, severities } from "../audit/audit.js";
+import { audit } from "../audit/audit.js";
+import { type Risk, type Severity, severities } from "../audit/rule.js";
 import { readArguments, UsageError } from "./arguments.js";
 import { load } from "./load.js";
 
