@@ -1,29 +1,23 @@
 import type { RpcBinding } from "../bindings/binding.js";
 import { responseFailure } from "../codec/error.js";
 import type { HeaderList } from "../net/headers.js";
-import type { BodyPart, CallMetadata, EmitMessage, ProtocolCall, StreamEnd } from "../protocols/protocol.js";
-import { type BodyReader, bodyFailure, type InboundRequest } from "../server/inbound-request.js";
+import type { BodyPart, CallMetadata, StreamEnd } from "../protocols/protocol.js";
 import { type BodyWriter, bytesOf, type ResponseWriter } from "../server/response-writer.js";
 import { type Failure, gatewayFailure } from "../status/failure.js";
 import { type Metadata, noMetadata } from "../upstream/channel.js";
 import type { HttpResponse, Outcome } from "./context.js";
-import { readMessage } from "./protocol-call.js";
 import { RpcStream, type RpcStreamOptions, type StreamClient } from "./rpc-stream.js";
+import { type RequestsHost, StreamRequests } from "./stream-requests.js";
 
 /** The part of the pipeline that a stream uses. */
-export interface HttpStreamHost {
-  readonly request: InboundRequest;
+export interface HttpStreamHost extends RequestsHost {
   readonly response: ResponseWriter;
-  readonly call: ProtocolCall;
-  /** Bytes of a body that is one message. */
-  readonly bodyLimit: number;
   /** Adds the headers that every response carries. */
   ownHeaders(headers: [name: string, value: string][]): HeaderList;
   /** The whole response to a failure before the head. */
   failed(failure: Failure, metadata: CallMetadata, detail: string | undefined): HttpResponse;
   /** The body of an error in the dialect of the binding. */
   errorBody(failure: Failure): string;
-  received(bytes: number): void;
   sent(bytes: number): void;
   /** Writes a whole response, instead of a stream; the request is over then. */
   respond(response: HttpResponse): void;
@@ -33,8 +27,6 @@ export interface HttpStreamHost {
 
 /** Bytes that are collected before they are written within a turn of the event loop. */
 const maxCollectedBytes = 64 * 1024;
-/** Request messages that one turn of the event loop takes. */
-const messagesPerTurn = 256;
 
 /**
  * A streaming call over one HTTP request: messages of its body go to the backend, responses into the body of the
@@ -45,13 +37,7 @@ export class HttpStream implements StreamClient {
   readonly rpc: RpcStream;
   readonly #host: HttpStreamHost;
   readonly #binding: RpcBinding;
-  /** Undefined until a body of messages is read. */
-  #body: BodyReader | undefined;
-  /** Resolves when the last piece was processed; the body is paused meanwhile. */
-  #waiting: Promise<void> | undefined;
-  #emitted = 0;
-  #backendReady: (() => void) | undefined;
-
+  readonly #requests: StreamRequests;
   #writer: BodyWriter | undefined;
   #status = 200;
   #headers: Metadata = noMetadata;
@@ -73,6 +59,7 @@ export class HttpStream implements StreamClient {
     this.#host = host;
     this.#binding = options.binding;
     this.rpc = new RpcStream(options, this);
+    this.#requests = new StreamRequests(host, this.rpc);
   }
 
   start(): void {
@@ -80,85 +67,13 @@ export class HttpStream implements StreamClient {
     const { heartbeat } = this.#host.call.format;
     if (heartbeat !== undefined)
       this.#heartbeat = setInterval(() => this.#beat(heartbeat.body), heartbeat.intervalMs);
-    if (!clientStreaming) void this.#readOne();
-    else {
-      // A backend may respond before the first request.
-      if (serverStreaming) this.rpc.open();
-      this.#readAll();
-    }
+    // A backend may respond before the first request.
+    if (clientStreaming && serverStreaming) this.rpc.open();
+    this.#requests.start(clientStreaming);
   }
-
-  /** A method that takes one request: its message is the whole body. */
-  async #readOne(): Promise<void> {
-    const { request, call, bodyLimit, received } = this.#host;
-    try {
-      const message = await readMessage(request, call.reader, bodyLimit, received);
-      this.rpc.send(message);
-      this.rpc.endRequests();
-    } catch (error) {
-      this.rpc.abortWith(error);
-    }
-  }
-
-  #readAll(): void {
-    this.#body = this.#host.request.stream(Number.MAX_SAFE_INTEGER, "slow");
-    this.#body.start({
-      chunk: chunk => this.#read(chunk),
-      end: () => void this.#readEnd(),
-      fail: error => {
-        const left = "the request ended before its body was complete";
-        this.rpc.abort(bodyFailure(error, Number.MAX_SAFE_INTEGER, left));
-      },
-    });
-  }
-
-  #read(chunk: Uint8Array): void {
-    if (this.rpc.over) return;
-    const { call, received } = this.#host;
-    received(chunk.length);
-    try {
-      const waiting = call.reader.push(chunk, this.#emit);
-      if (waiting !== undefined) this.#wait(waiting);
-    } catch (error) {
-      this.rpc.abortWith(error);
-    }
-  }
-
-  #wait(waiting: Promise<void>): void {
-    this.#body?.pause();
-    this.#waiting = waiting.then(
-      () => {
-        this.#waiting = undefined;
-        if (!this.rpc.over) this.#body?.resume();
-      },
-      error => this.rpc.abortWith(error),
-    );
-  }
-
-  async #readEnd(): Promise<void> {
-    try {
-      await this.#waiting;
-      await this.#host.call.reader.end(this.#emit);
-      this.rpc.endRequests();
-    } catch (error) {
-      this.rpc.abortWith(error);
-    }
-  }
-
-  readonly #emit: EmitMessage = message => {
-    if (!this.rpc.send(message)) {
-      return new Promise<void>(resolve => {
-        this.#backendReady = resolve;
-      });
-    }
-    if (++this.#emitted % messagesPerTurn > 0) return undefined;
-    return new Promise<void>(resolve => setImmediate(resolve));
-  };
 
   drain(): void {
-    const ready = this.#backendReady;
-    this.#backendReady = undefined;
-    ready?.();
+    this.#requests.drain();
   }
 
   headers(metadata: Metadata): void {
