@@ -2,6 +2,7 @@
 import { connect, type OnReadOpts, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { answers, waitForQuestions } from "../process/control-probe.js";
+import { frameOf, headLength, payloadLength, upgradeRequest } from "./frames.js";
 
 /** All sockets read into it. */
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
@@ -15,7 +16,7 @@ interface Place {
   readonly room: string;
 }
 
-/** One socket in one room. Texts are told apart by how they begin; frames of a server are not masked. */
+/** One socket in one room. Texts are told apart by how they begin. */
 class Visitor {
   received = 0;
   /** Failed attempts since it was last a member. */
@@ -60,11 +61,7 @@ class Visitor {
       socket.setNoDelay(true);
       socket.on("error", reject);
       socket.on("close", () => reject(new Error("closed")));
-      socket.write(
-        "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n" +
-          "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
-          `authorization: Bearer ${this.name}\r\n\r\n`,
-      );
+      socket.write(upgradeRequest("/ws", this.name));
     });
   }
 
@@ -91,10 +88,7 @@ class Visitor {
   }
 
   send(frame: object): void {
-    const text = Buffer.from(JSON.stringify({ ...frame, id: 1 }));
-    const head =
-      text.length < 126 ? [0x81, 0x80 | text.length] : [0x81, 0xfe, text.length >> 8, text.length & 0xff];
-    this.#socket?.write(Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), text]));
+    this.#socket?.write(frameOf(0x81, Buffer.from(JSON.stringify({ ...frame, id: 1 }))));
   }
 
   close(): void {
@@ -104,11 +98,9 @@ class Visitor {
   #read(chunk: Buffer, joined: () => void): void {
     let at = 0;
     while (chunk.length - at >= 2) {
-      const short = (chunk[at + 1] ?? 0) & 0x7f;
-      const head = short === 126 ? 4 : short === 127 ? 10 : 2;
+      const head = headLength(chunk, at);
       if (chunk.length - at < head) break;
-      const length =
-        head === 2 ? short : head === 4 ? chunk.readUInt16BE(at + 2) : Number(chunk.readBigUInt64BE(at + 2));
+      const length = payloadLength(chunk, at);
       if (chunk.length - at < head + length) break;
       // `{"type":"ack"` and `{"type":"receive-message"`; notices of others begin with other letters.
       const kind = chunk[at + head + 9];

@@ -5,7 +5,8 @@ import type { Broker, Receiver } from "../../src/realtime/brokers/broker.js";
 import { createNatsBroker } from "../../src/realtime/brokers/nats-broker.js";
 import { createRedisBroker } from "../../src/realtime/brokers/redis-broker.js";
 import type { Context, Finding, Group } from "../group.js";
-import { startBroker } from "./sessions.js";
+import { siteAlone } from "../stage/servers.js";
+import { startBroker } from "./subjects.js";
 
 /** Messages under way at once. */
 const underWay = 500;
@@ -21,8 +22,7 @@ export const farGroup: Group = {
     "back what passes, each way by half of the round trip.",
   ],
   async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
-    const absent = { kind: "absent", reason: "not needed" } as const;
-    const site = { children, cpu: cpus.server, upstream: "", peers: absent } as const;
+    const site = siteAlone(children, cpus.server);
     for (const kind of ["redis", "nats"] as const) {
       if (spawnSync(`${kind}-server`, ["--version"]).error !== undefined) {
         note(`${kind}-server is not installed: skipped`);

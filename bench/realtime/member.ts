@@ -1,5 +1,6 @@
 import { connect, type OnReadOpts, type Socket } from "node:net";
 import type { Dialect } from "./entrants.js";
+import { frameOf, headLength, payloadLength, shortLength, upgradeRequest } from "./frames.js";
 
 /**
  * A client that reads no more of a frame than its head: a thousand of them must cost less than the server that they
@@ -46,11 +47,7 @@ export class Member {
     this.#socket = connect({ port, host: "127.0.0.1", onread });
     this.#socket.setNoDelay(true);
     this.#socket.on("error", reject);
-    this.#socket.write(
-      `GET ${dialect.path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
-        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
-        `authorization: Bearer ${name}\r\n\r\n`,
-    );
+    this.#socket.write(upgradeRequest(dialect.path, name));
   }
 
   /** In one write, so that the server reads all of them at once. */
@@ -103,7 +100,6 @@ export class Member {
     }
   }
 
-  /** RFC 6455 section 5.2; frames of a server are not masked. */
   #read(chunk: Buffer): void {
     let bytes = chunk;
     if (this.#head.length > 0) {
@@ -113,15 +109,13 @@ export class Member {
     let at = Math.min(this.#rest, bytes.length);
     this.#rest -= at;
     while (at < bytes.length) {
-      const short = (bytes[at + 1] ?? 0) & 0x7f;
-      const head = short === 126 ? 4 : short === 127 ? 10 : 2;
+      const head = headLength(bytes, at);
       // Enough to tell what it is, unless it ends before.
-      if (bytes.length - at < head + Math.min(shown, short)) {
+      if (bytes.length - at < head + Math.min(shown, shortLength(bytes, at))) {
         this.#head = Buffer.from(bytes.subarray(at));
         return;
       }
-      const length =
-        head === 2 ? short : head === 4 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
+      const length = payloadLength(bytes, at);
       this.#frame((bytes[at] ?? 0) & 0x0f, bytes, at + head, length);
       at += head + length;
     }
@@ -154,11 +148,4 @@ function isNotice(bytes: Buffer, at: number): boolean {
   const first = bytes[at];
   if (first === 0x7b) return bytes[at + 9] === 0x6a || bytes[at + 9] === 0x6c || bytes[at + 9] === 0x61;
   return first === 0x30 || (first === 0x34 && bytes[at + 1] === 0x30);
-}
-
-/** A frame of a client, masked with zeros. */
-function frameOf(first: number, payload: Buffer): Buffer {
-  const { length } = payload;
-  const head = length < 126 ? [first, 0x80 | length] : [first, 0xfe, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload]);
 }

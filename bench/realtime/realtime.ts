@@ -3,7 +3,7 @@ import type { Context, Finding, Group } from "../group.js";
 import { deliveriesPerCpu, idleConnection, median, tail } from "../metric.js";
 import { readUsage, residentMemory } from "../process/usage.js";
 import { compare, medianOf, type Row } from "../row.js";
-import { type Server, type Site, startClient, startScript } from "../stage/servers.js";
+import { type Server, type Site, siteAlone, startClient, startScript } from "../stage/servers.js";
 import type { Delays, Delivered } from "./members.js";
 import { centrifugo, own, type Subject, startServer } from "./subjects.js";
 
@@ -51,8 +51,7 @@ export const realtimeGroup: Group = {
     "Centrifugo: its JSON protocol, no tokens, no history; it may put several messages into one frame.",
   ],
   async *run({ quick, base, cpus, children, note }: Context): AsyncIterable<Finding> {
-    const absent = { kind: "absent", reason: "not needed" } as const;
-    const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
+    const site = siteAlone(children, cpus.server);
     const loadSite: Site = { ...site, cpu: cpus.load };
     const before: Subject = { name: "protogate before", entrant: "protogate", checkout: base };
     const others = base === undefined ? [...rivals, ...centrifugo(note)] : [before, bare];

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import type { Context, Finding, Group } from "../group.js";
 import type { Child } from "../process/child.js";
 import { readUsage, residentMemory } from "../process/usage.js";
-import { freePort, type Server, type Site, startClient, startScript } from "../stage/servers.js";
-import { startBroker } from "./sessions.js";
+import { freePort, type Server, type Site, siteAlone, startClient, startScript } from "../stage/servers.js";
+import { startBroker } from "./subjects.js";
 
 /** Descriptors that a process has beside its sockets. */
 const spare = 500;
@@ -26,8 +26,7 @@ export const scaleGroup: Group = {
     "longest that an event loop of the servers stood still meanwhile. Three processes share their rooms by Redis.",
   ],
   async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
-    const absent = { kind: "absent", reason: "not needed" } as const;
-    const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
+    const site = siteAlone(children, cpus.server);
     const sockets = quick ? 4000 : mostSockets();
     for (const processes of [1, 3])
       for (const rooms of [1, Math.ceil(sockets / 2)]) {

@@ -1,14 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Context, Finding, Group } from "../group.js";
 import { deliveriesPerCpu, stepsPerCpu } from "../metric.js";
 import { readUsage } from "../process/usage.js";
 import { compare } from "../row.js";
-import { type Server, type Site, startClient, startProgram } from "../stage/servers.js";
+import { type Site, siteAlone, startClient } from "../stage/servers.js";
 import type { Delivered } from "./members.js";
-import { centrifugo, own, type Subject, startServer } from "./subjects.js";
+import { centrifugo, own, type Subject, startBroker, startServer } from "./subjects.js";
 
 /** Messages that each client has missed, and that servers keep. */
 const missed = 100;
@@ -86,8 +83,7 @@ export const sessionsGroup: Group = {
     "without history. One process: the same without a broker.",
   ],
   async *run({ quick, base, cpus, children, note }: Context): AsyncIterable<Finding> {
-    const absent = { kind: "absent", reason: "not needed" } as const;
-    const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
+    const site = siteAlone(children, cpus.server);
     const loadSite: Site = { ...site, cpu: cpus.load };
     const rivals =
       base === undefined ? centrifugo(note) : [{ ...own, name: "protogate before", checkout: base }];
@@ -134,18 +130,6 @@ async function runStorm(
     return compare(comparison, stepsPerCpu, first?.rates ?? [], rates) ?? [];
   });
   return { workload: storm.what, rows, remarks: [] };
-}
-
-/** What it keeps goes when it has ended. */
-export async function startBroker(site: Site, kind: "redis" | "nats"): Promise<Server> {
-  const folder = mkdtempSync(join(tmpdir(), "protogate-bench-"));
-  const server = await startProgram(site, kind, `${kind}-server`, port =>
-    kind === "redis"
-      ? ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--logfile", "log"]
-      : ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder, "-l", join(folder, "log")],
-  );
-  void server.child.ended.then(() => rmSync(folder, { recursive: true, force: true }));
-  return server;
 }
 
 /** Half of the members on each of two servers that share a room, beside all of them on one. */

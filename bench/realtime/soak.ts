@@ -4,7 +4,7 @@ import type { Context, Finding, Group } from "../group.js";
 import { residentBytes } from "../metric.js";
 import { residentMemory } from "../process/usage.js";
 import { compare } from "../row.js";
-import { type Server, type Site, startClient, startScript } from "../stage/servers.js";
+import { type Server, type Site, siteAlone, startClient, startScript } from "../stage/servers.js";
 import type { Account } from "./soak-client.js";
 
 /** Milliseconds for both policies together. */
@@ -22,8 +22,7 @@ export const realtimeSoakGroup: Group = {
     "its rooms came once and in order, or was named by a gap; at the end, that it is where the server is.",
   ],
   async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
-    const absent = { kind: "absent", reason: "not needed" } as const;
-    const site: Site = { children, cpu: cpus.server, upstream: "", peers: absent };
+    const site = siteAlone(children, cpus.server);
     for (const policy of policies) {
       const milliseconds = (quick ? quickly : usual) / policies.length;
       yield await soak(site, { ...site, cpu: cpus.load }, policy, milliseconds, note);

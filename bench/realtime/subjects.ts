@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Context } from "../group.js";
 import { root } from "../repository.js";
@@ -77,4 +78,16 @@ export function startServer(
         checkout,
       )
     : startCentrifugo(site, program, options);
+}
+
+/** A server by which gateways share their rooms. What it keeps goes when it has ended. */
+export async function startBroker(site: Site, kind: "redis" | "nats"): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), "protogate-bench-"));
+  const server = await startProgram(site, kind, `${kind}-server`, port =>
+    kind === "redis"
+      ? ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--logfile", "log"]
+      : ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder, "-l", join(folder, "log")],
+  );
+  void server.child.ended.then(() => rmSync(folder, { recursive: true, force: true }));
+  return server;
 }

@@ -31,6 +31,11 @@ export interface Site {
   readonly certificate?: Certificate;
 }
 
+/** For servers that need neither an upstream nor peers. */
+export function siteAlone(children: Children, cpu: number | undefined): Site {
+  return { children, cpu, upstream: "", peers: { kind: "absent", reason: "not needed" } };
+}
+
 const compiled = join(import.meta.dirname, "..");
 
 /**

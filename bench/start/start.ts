@@ -7,7 +7,7 @@ import type { Context, Finding, Group } from "../group.js";
 import { peakRss, readUsage, residentMemory } from "../process/usage.js";
 import { root } from "../repository.js";
 import { buildGateway } from "../stage/build.js";
-import { startScript } from "../stage/servers.js";
+import { siteAlone, startScript } from "../stage/servers.js";
 import { configOf, googleApis, manyServices, type Workload } from "./workloads.js";
 
 const rounds = 3;
@@ -60,9 +60,7 @@ export const startGroup: Group = {
 
 /** The configuration over an upstream that offers a workload by reflection. */
 async function reflected({ set, services }: Workload, { children, cpus }: Context): Promise<string> {
-  const peers = { kind: "absent", reason: "not needed" } as const;
-  const site = { children, cpu: cpus.load, upstream: "", peers };
-  const { port } = await startScript(site, "start/reflection-server", { SET: set });
+  const { port } = await startScript(siteAlone(children, cpus.load), "start/reflection-server", { SET: set });
   return configOf("{ reflection: backend }", services, `127.0.0.1:${port}`);
 }
 
