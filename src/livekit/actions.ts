@@ -7,14 +7,7 @@ import { Code } from "../status/code.js";
 import type { FieldViolation } from "../status/details.js";
 import { GatewayError, upstreamFailure } from "../status/failure.js";
 import { type ActionCall, type ActionField, calls, requestField } from "./action-calls.js";
-import {
-  compileAdmission,
-  endpointOf,
-  readTemplate,
-  resultOf,
-  successOf,
-  warnOfUnread,
-} from "./admission.js";
+import { compileAdmission, counted, endpointOf, readTemplate, successOf, warnOfUnread } from "./admission.js";
 import { actionMethods, type LiveKitActionConfig, projectOf } from "./config.js";
 import type { TokenInput } from "./input.js";
 import { actionOperation } from "./operations.js";
@@ -91,16 +84,7 @@ export function actionEndpoint(
   return {
     ...endpointOf(action, key, text, at),
     operation: actionOperation(key, text, action.call, shown, [room, identity], sources),
-    async handle(request) {
-      try {
-        const response = await run(request);
-        deps.metrics.action(action.call, "done");
-        return response;
-      } catch (error) {
-        deps.metrics.action(action.call, resultOf(error));
-        throw error;
-      }
-    },
+    handle: counted(run, "done", result => deps.metrics.action(action.call, result)),
   };
 }
 

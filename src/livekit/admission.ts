@@ -145,10 +145,28 @@ function actsForOthers(
   return caller => caller !== undefined && allowed.scopes.every(scope => caller.scopes.has(scope));
 }
 
+/** Serves requests and counts each, a success as `done`. */
+export function counted<R extends string>(
+  serve: LocalHandler["handle"],
+  done: R,
+  count: (result: R | Exclude<TokenResult, "issued">) => void,
+): LocalHandler["handle"] {
+  return async request => {
+    try {
+      const response = await serve(request);
+      count(done);
+      return response;
+    } catch (error) {
+      count(resultOf(error));
+      throw error;
+    }
+  };
+}
+
 const refusals: ReadonlySet<string> = new Set<Reason>(["IDENTITY_MISMATCH", "PARTICIPANT_REMOVED"]);
 
 /** How a request that failed is counted. */
-export function resultOf(error: unknown): Exclude<TokenResult, "issued"> {
+function resultOf(error: unknown): Exclude<TokenResult, "issued"> {
   // 499 is a client that did not wait.
   if (!(error instanceof GatewayError) || error.failure.httpStatus >= 499) return "failed";
   return error.failure.origin === "upstream" || refusals.has(error.failure.reason) ? "refused" : "invalid";

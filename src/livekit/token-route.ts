@@ -1,13 +1,6 @@
 import type { LocalHandler, LocalRequest, LocalResponse } from "../bindings/built-in-route.js";
 import type { Path } from "../config/diagnostic.js";
-import {
-  compileAdmission,
-  endpointOf,
-  readTemplate,
-  resultOf,
-  successOf,
-  warnOfUnread,
-} from "./admission.js";
+import { compileAdmission, counted, endpointOf, readTemplate, successOf, warnOfUnread } from "./admission.js";
 import type { LiveKitRouteConfig } from "./config.js";
 import { projectOf, tokenRouteMethods } from "./config.js";
 import { tokenOperation } from "./operations.js";
@@ -44,15 +37,6 @@ export function tokenEndpoint(route: LiveKitRouteConfig, index: number, parts: L
   return {
     ...endpointOf(route, key, text, at),
     operation: tokenOperation(key, text, route, sources),
-    async handle(request) {
-      try {
-        const response = await issue(request);
-        deps.metrics.token(route.grant, "issued");
-        return response;
-      } catch (error) {
-        deps.metrics.token(route.grant, resultOf(error));
-        throw error;
-      }
-    },
+    handle: counted(issue, "issued", result => deps.metrics.token(route.grant, result)),
   };
 }

@@ -162,6 +162,7 @@ const concepts: ReadonlySet<string> = new Set([
   "bindings/convention.ts",
   "demo/chat-page.ts",
   "livekit/livekit.ts",
+  "livekit/token-route.ts",
   "net/young-generation.ts",
   "upstream/transports.ts",
 ]);
