@@ -36,18 +36,26 @@ export interface AttemptTrace {
   ended(status: CallStatus): void;
 }
 
-export interface UnaryCall {
+/** Common to calls of both kinds. */
+export interface CallOptions {
   /** `/package.Service/Method` */
   readonly path: string;
-  readonly request: Uint8Array;
+  /** The name under which metrics count it, where the path comes from outside. */
+  readonly countedAs?: string | undefined;
+  readonly passed?: PassedEncodings | undefined;
   readonly metadata: Metadata;
-  /** Milliseconds from now until the call fails with DEADLINE_EXCEEDED; retries happen within it. */
-  readonly timeout: number;
-  /** True where the call may be sent again after a failure of the transport (safe or idempotent methods). */
-  readonly retryable: boolean;
+  /** Milliseconds from now until the call fails with DEADLINE_EXCEEDED; undefined: no deadline. Retries happen within it. */
+  readonly timeout: number | undefined;
   readonly cancellation: Cancellation;
   /** Undefined where the call is not traced. */
   readonly trace?: CallTrace | undefined;
+}
+
+export interface UnaryCall extends CallOptions {
+  readonly request: Uint8Array;
+  readonly timeout: number;
+  /** True where the call may be sent again after a failure of the transport (safe or idempotent methods). */
+  readonly retryable: boolean;
 }
 
 /**
@@ -129,16 +137,7 @@ export interface PassedEncodings {
   readonly accepted: string | undefined;
 }
 
-export interface StreamCall {
-  readonly path: string;
-  /** The name under which metrics count it, where the path comes from outside. */
-  readonly countedAs?: string | undefined;
-  readonly passed?: PassedEncodings | undefined;
-  readonly metadata: Metadata;
-  /** Milliseconds; undefined: no deadline. */
-  readonly timeout: number | undefined;
-  readonly cancellation: Cancellation;
-  readonly trace?: CallTrace | undefined;
+export interface StreamCall extends CallOptions {
   /** Initial metadata arrived; called at most once, before any message. */
   onHeaders?(headers: Metadata): void;
   /** Called only while the stream is not paused. */

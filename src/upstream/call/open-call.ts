@@ -1,16 +1,14 @@
 import { performance } from "node:perf_hooks";
-import type { Cancellation } from "../../net/cancellation.js";
 import { errorMessage } from "../../net/error-text.js";
 import { Linked } from "../../net/ring.js";
 import { Code } from "../../status/code.js";
 import type { Endpoint } from "../balancing/endpoint.js";
 import {
   type AttemptTrace,
+  type CallOptions,
   type CallStatus,
-  type CallTrace,
   type Metadata,
   noMetadata,
-  type PassedEncodings,
 } from "../channel.js";
 import type { UpstreamObserver } from "../options.js";
 import type { RpcProtocol } from "../protocols.js";
@@ -35,17 +33,6 @@ export interface CallHost {
   unavailable(): string;
   /** A call is over. */
   callEnded(): void;
-}
-
-/** The common part of UnaryCall and StreamCall. */
-export interface CallOptions {
-  readonly path: string;
-  readonly countedAs?: string | undefined;
-  readonly passed?: PassedEncodings | undefined;
-  readonly metadata: Metadata;
-  readonly timeout: number | undefined;
-  readonly cancellation: Cancellation;
-  readonly trace?: CallTrace | undefined;
 }
 
 /** Milliseconds from which on a deadline needs no timer of its own. */
