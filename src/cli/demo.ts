@@ -31,9 +31,9 @@ export async function demo(args: readonly string[]): Promise<number> {
       },
     );
     const places = placesOf(gateway, backend, config);
-    const hints = isOwn ? hintsOf(gateway) : `What to try stands at the top of ${config.files[0]}.\n`;
+    const hints = isOwn ? hintsOf(gateway) : `The first lines of ${config.files[0]} have commands to try.\n`;
     process.stdout.write(
-      `\nProtogate is running.\n\n${table(places)}\n${hints}\nStop with Ctrl-C. From here on: a line of log for each request.\n`,
+      `\nProtogate is running.\n\n${table(places)}\n${hints}\nStop with Ctrl-C. The log follows, one line for each request.\n`,
     );
     return {
       reload: () => gateway.reload(),

@@ -88,12 +88,12 @@ realtime: { path: /ws, auth: none }
 
   it("the status page in Chromium shows nothing before the token is entered, and reports a wrong token", async () => {
     const page = await open();
-    await page.getByText("This gateway asks for its token").waitFor();
+    await page.getByText("Token of the admin listener").waitFor();
     assert.equal(await page.getByRole("heading", { name: "Routes" }).isVisible(), false);
     assert.equal(await page.evaluate("document.activeElement.id"), "token");
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
-    await page.getByText("That is not the token of this listener.").waitFor();
+    await page.getByText("The token is wrong.").waitFor();
     await enter(page);
     assert.deepEqual(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]"), [
       0,
@@ -148,7 +148,7 @@ realtime: { path: /ws, auth: none }
       assert.equal(await page.evaluate(tooWide), 0);
       await page.getByLabel("Filter routes").focus();
       await page.keyboard.type("no such route");
-      await page.locator("#routes").getByText("No request has come yet.").waitFor();
+      await page.locator("#routes").getByText("No requests yet.").waitFor();
       await page.getByRole("button", { name: "Pause" }).focus();
       await page.keyboard.press("Enter");
       await page.getByRole("button", { name: "Go on", pressed: true }).waitFor();

@@ -70,7 +70,7 @@ function fail(message) {
 function ask() {
   setText(byId("ready"), "Locked");
   setClass(byId("ready"), "pill quiet");
-  setText(byId("refused"), token === undefined ? "" : "That is not the token of this listener.");
+  setText(byId("refused"), token === undefined ? "" : "The token is wrong.");
   byId("notice").hidden = true;
   byId("status").hidden = true;
   byId("pause").hidden = true;

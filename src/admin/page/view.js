@@ -29,7 +29,7 @@ export function createView() {
         cell: (cell, route) => setText(cell, route.requests.toLocaleString("en")),
       },
     ],
-    "No request has come yet.",
+    "No requests yet.",
   );
   const failures = table(
     byId("failures"),
@@ -37,7 +37,7 @@ export function createView() {
       { title: "When", name: "when", cell: (cell, { at }) => moment(cell, at) },
       { title: "What", name: "what", cell: failureCell },
     ],
-    "Nothing has failed.",
+    "No failures.",
   );
   const rooms = table(
     byId("rooms"),
@@ -51,7 +51,7 @@ export function createView() {
       { title: "Messages per s", number: true, cell: (cell, { rate }) => setText(cell, rateText(rate)) },
       { title: "Last seq", number: true, cell: (cell, { seq }) => setText(cell, seq.toLocaleString("en")) },
     ],
-    "Nobody is in a room.",
+    "No room has members.",
   );
   const workers = table(
     byId("workers"),
@@ -70,7 +70,7 @@ export function createView() {
         cell: (cell, worker) => setText(cell, bytesText(worker.memory_bytes)),
       },
     ],
-    "No process serves.",
+    "No process is serving.",
   );
   let last;
 
@@ -360,7 +360,7 @@ function showConfiguration({ config, reloads }) {
       error.textContent = String(report.error).split("\n").map(clean).join("\n");
       item.append(error);
     }
-    if (success && lines.length === 0) item.append(make("p", "soft", "Nothing has changed."));
+    if (success && lines.length === 0) item.append(make("p", "soft", "No changes."));
     if (lines.length > 0) item.append(list);
     return item;
   };

@@ -54,7 +54,7 @@ function enter(name, place) {
   client.on("state", ({ state, retryIn, code }) => {
     // Connected is who is in the room.
     if (state === "waiting") showState("waiting", retryIn);
-    else if (state === "closed") stopped(closings.get(code) ?? "The server has ended the connection.");
+    else if (state === "closed") stopped(closings.get(code) ?? "The server has closed the connection.");
     else if (state !== "open") showState("connecting");
   });
   room = client.room(place, { from: name, last: mostRows });
@@ -133,7 +133,7 @@ async function sendText() {
   try {
     await room.send(message);
   } catch (error) {
-    element("problem").textContent = `${error.uncertain ? "Perhaps not sent" : "Not sent"}: ${error.message}`;
+    element("problem").textContent = `${error.uncertain ? "May not have been sent" : "Not sent"}: ${error.message}`;
     if (text.value === "") text.value = message;
   }
 }
@@ -167,7 +167,7 @@ function resumed(count) {
 
 function lost(count) {
   if (count === Number.POSITIVE_INFINITY)
-    note("The room has begun anew; what was said in between may be lost", "bad");
+    note("The room has a new history; messages in between may be lost", "bad");
   else note(`${plural(count)} lost: the server does not have them any more`, "bad");
 }
 

@@ -70,9 +70,9 @@ export function credentialsDialog(providers) {
     el(
       "p",
       { class: "quiet" },
-      "Requests tried from this page carry them. They stay in the memory of this page and are gone when it is closed or loaded again.",
+      "They are sent with requests that you try on this page. They stay in the memory of the page until it is closed or reloaded.",
     ),
-    providers.length === 0 && el("p", {}, "Nothing here asks for credentials."),
+    providers.length === 0 && el("p", {}, "No operation needs credentials."),
     providers.map(provider => providerFields(provider)),
     el(
       "div",
@@ -97,12 +97,12 @@ function providerFields({ name, type, schemes }) {
 
 function schemeField(name, index, scheme) {
   if (scheme.type === "mutualTLS")
-    return el("p", { class: "quiet" }, "The browser sends a client certificate by itself, where it has one.");
+    return el("p", { class: "quiet" }, "The browser sends a client certificate by itself if it has one.");
   if (scheme.in === "cookie")
     return el(
       "p",
       { class: "quiet" },
-      `The browser sends the cookie "${oneLine(scheme.name, 60)}" by itself, where it has one.`,
+      `The browser sends the cookie "${oneLine(scheme.name, 60)}" by itself if it has one.`,
     );
   const keep = value => {
     entered.set(keyOf(name, index), value);

@@ -40,7 +40,7 @@ export class ExplainPage {
       el(
         "p",
         { class: "lead" },
-        "Which route a request matches, what each of its parts becomes, and what it can be refused for. No backend is called.",
+        "Shows which route a request matches, the field of each value, and which checks it must pass. No backend is called.",
       ),
       el(
         "div",
@@ -55,7 +55,7 @@ export class ExplainPage {
             },
           },
           field("Paste a request", this.pasted, {
-            hint: "A curl command, or a request as it goes over the wire.",
+            hint: "A curl command, or a raw HTTP request.",
           }),
           el(
             "div",
@@ -68,8 +68,8 @@ export class ExplainPage {
             methods.map(value => el("option", { value })),
           ),
           el("div", { class: "line" }, field("Method", this.method), field("Path and query", this.target)),
-          field("Headers, one a line", this.headers, {
-            hint: "Credentials are not sent: only that they are there.",
+          field("Headers, one per line", this.headers, {
+            hint: "Credentials are not sent, only whether there are any.",
           }),
           field("Body", this.body),
           el("div", { class: "row" }, el("button", { type: "submit", class: "primary" }, "Explain")),
@@ -188,7 +188,7 @@ function explanationView(answer, catalog) {
     ),
     values.length > 0 &&
       tableCard(
-        "Where values go",
+        "Fields of the values",
         ["From", "Name", "Value", "Field"],
         values.map(({ from, name, value, to }) => [
           from,
@@ -209,7 +209,7 @@ function explanationView(answer, catalog) {
     answer.request === undefined && answer.note && el("p", { class: "note" }, answer.note),
     answer.providers?.length > 0 &&
       tableCard(
-        "Who may call",
+        "Authentication",
         ["Provider", "Reads", "In this request"],
         answer.providers.map(({ name, reads, present }) => [
           name,
@@ -231,7 +231,7 @@ function explanationView(answer, catalog) {
       ),
     conditions.length > 0 &&
       tableCard(
-        "What it can be refused for",
+        "Checks",
         ["Status", "Reason", "When"],
         conditions.map(({ status, reason, when }) => [String(status), el("code", {}, reason), when]),
       ),

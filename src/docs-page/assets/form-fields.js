@@ -25,7 +25,7 @@ export class FormFields {
           : el("input", { type: "text", autocomplete: "off", spellcheck: "false" });
       const hint = [
         oneLine(property.description ?? "", 160),
-        json ? "JSON." : several && !file && "One value a line.",
+        json ? "JSON." : several && !file && "One value per line.",
       ]
         .filter(Boolean)
         .join(" ");

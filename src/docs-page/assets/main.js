@@ -145,7 +145,7 @@ function pageOf(kind, [name, key], request) {
     if (operation !== undefined) return new OperationPage({ catalog, operation, explain });
     return textPage(
       "Not found",
-      `There is no operation ${oneLine(key ?? "", 200)} of ${oneLine(name ?? "", 200)} any more.`,
+      `There is no operation ${oneLine(key ?? "", 200)} of ${oneLine(name ?? "", 200)}.`,
     );
   }
   if (kind === "service")
@@ -183,18 +183,18 @@ function homePage() {
       el(
         "p",
         { class: "lead" },
-        `${plural(catalog.operations.length, "operation")} in ${plural(catalog.services.length, "service")}, as the gateway serves them now.`,
+        `${plural(catalog.operations.length, "operation")} in ${plural(catalog.services.length, "service")}.`,
       ),
       el(
         "ul",
         { class: "ways" },
-        el("li", {}, el("kbd", {}, "/"), " searches names, paths and comments."),
+        el("li", {}, el("kbd", {}, "/"), " to search names, paths and comments."),
         el("li", {}, el("a", { href: catalog.openapi }, "OpenAPI document"), " for tools."),
         el(
           "li",
           {},
           el("a", { href: "#/explain" }, "Explain a request"),
-          ": paste one and see what becomes of it.",
+          ": its route, the fields of its values, and the checks it must pass.",
         ),
         catalog.rooms && el("li", {}, el("a", { href: "#/rooms" }, "Rooms"), " over a WebSocket."),
       ),

@@ -104,7 +104,7 @@ export class OperationPage {
         el(
           "p",
           { class: "note" },
-          `It is called by ${operation.protocols.join(", ")} alone, which this page does not speak for it.`,
+          `It is called by ${operation.protocols.join(", ")} only. This page cannot call it by these protocols.`,
         ),
     );
     this.details.replaceChildren(

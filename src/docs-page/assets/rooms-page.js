@@ -12,7 +12,7 @@ export class RoomsPage {
         ? [
             ["Join", { type: "join-room", room_id: "general", from: "Visitor", id: 1 }],
             ["Send", { type: "send-message", room_id: "general", message: "Hello", id: 2 }],
-            ["Who is there", { type: "presence", room_id: "general", id: 3 }],
+            ["List members", { type: "presence", room_id: "general", id: 3 }],
             ["Leave", { type: "leave-room", room_id: "general", id: 4 }],
           ]
         : []),

@@ -112,7 +112,7 @@ function about(document, schema) {
       el(
         "details",
         {},
-        el("summary", {}, "What the values mean"),
+        el("summary", {}, "Meaning of the values"),
         el("div", { class: "prose" }, prose(resolved(document, withoutNull(element)).description)),
       ),
   ];

@@ -38,7 +38,7 @@ export class SocketConsole {
       presets.length > 0 &&
         el(
           "div",
-          { class: "row presets", role: "group", "aria-label": "Frames to begin with" },
+          { class: "row presets", role: "group", "aria-label": "Example frames" },
           presets.map(([label, text]) =>
             button(
               label,
@@ -87,7 +87,7 @@ export class SocketConsole {
       if (code === 1006)
         this.#say(
           "bad",
-          "The connection was refused or lost. Browsers do not say why; the same address asked by HTTP may.",
+          "The connection was refused or lost. Browsers do not show the reason; an HTTP request to the same address may.",
         );
     };
   }
@@ -119,7 +119,7 @@ export class SocketConsole {
 
   #frame(direction, text) {
     this.#say(direction, text.length > mostShown ? `${text.slice(0, mostShown)}… (cut)` : text);
-    if (direction === "in") announce("A message has come");
+    if (direction === "in") announce("Message received");
   }
 
   #say(kind, text) {

@@ -118,7 +118,7 @@ export class TryPanel {
       this.parameters.push({ name: parameter.name, input, several, deep: parameter.style === "deepObject" });
       const hint = [
         oneLine(parameter.description ?? "", 160),
-        several && "One value a line.",
+        several && "One value per line.",
         parameter.style === "deepObject" && "As `key=value`.",
       ]
         .filter(Boolean)
@@ -163,7 +163,7 @@ export class TryPanel {
       value: text,
     });
     const textField = field("Body", this.body, {
-      hint: several ? "One JSON message a line: the method takes a stream of them." : "",
+      hint: several ? "One JSON message per line: the method takes a stream of messages." : "",
     });
     return this.#orForm(content, textField);
   }
@@ -211,7 +211,7 @@ export class TryPanel {
       placeholder: "name: value",
       value: text,
     });
-    const inner = field("Headers, one a line", this.headers, {
+    const inner = field("Headers, one per line", this.headers, {
       hint: named.map(each => `\`${each.name}\`: ${oneLine(each.description ?? "", 120)}`).join(" "),
     });
     return el("details", { open: text !== "" }, el("summary", {}, "Headers"), inner);

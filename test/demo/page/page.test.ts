@@ -219,12 +219,12 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     system = await startSystem(config, { endpoints: chatPage() });
     ann.line.restore(system.httpPort);
     await ann.reconnect();
-    await ann.sees("The room has begun anew");
+    await ann.sees("The room has a new history");
     await ann.say("meanwhile");
     await ann.sees("meanwhile");
     bob.line.restore(system.httpPort);
     await bob.reconnect();
-    await bob.sees("The room has begun anew");
+    await bob.sees("The room has a new history");
     await bob.sees("meanwhile");
     await ann.seesMembers("Ann (you)", "Bob");
     await bob.say("new");
