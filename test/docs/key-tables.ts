@@ -172,7 +172,7 @@ function valueText(node: SchemaNode): string {
   if (format !== undefined)
     return Formats[format].expected
       .replace(/^(an?|the) /, "")
-      .replace(/ (such as|of letters|that|in)\b.*/, "");
+      .replace(/ (such as|of letters|of a file or folder|that|in)\b.*/, "");
   switch (node.type) {
     case "object":
       return "mapping";
