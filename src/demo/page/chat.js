@@ -133,7 +133,8 @@ async function sendText() {
   try {
     await room.send(message);
   } catch (error) {
-    element("problem").textContent = `${error.uncertain ? "May not have been sent" : "Not sent"}: ${error.message}`;
+    element("problem").textContent =
+      `${error.uncertain ? "May not have been sent" : "Not sent"}: ${error.message}`;
     if (text.value === "") text.value = message;
   }
 }
