@@ -198,7 +198,7 @@ test("an audit finds a secret of the command line, and none that the environment
   const { text } = await run(guarded, "--set", "listeners.admin.token=a token in the open");
   assert.match(
     text,
-    /^--set listeners\.admin\.token: high: a secret stands .* \(secret-in-file at listeners\.admin\.token\)/,
+    /^--set listeners\.admin\.token: high: the configuration itself holds a secret; .* \(secret-in-file at listeners\.admin\.token\)/,
   );
   process.env.AUDIT_TOKEN = "a token of the environment";
   const admin = `admin: { address: 127.0.0.1:0, token: "\${AUDIT_TOKEN}" }`;
