@@ -100,7 +100,7 @@ function socketEndpoints(
       throw new Error("sockets are opened by an upgrade, never by a request");
     },
   };
-  if (!section.transports.includes("sse")) return [endpoint];
+  if (section.transports.every(transport => transport === "websocket")) return [endpoint];
   const { origins } = section;
   const cors = createCors({
     origins: [...origins],

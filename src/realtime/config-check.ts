@@ -29,7 +29,7 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
     checkOrigin(["realtime", "origins", index], origin, findings);
   });
   if (realtime.transports?.length === 0)
-    findings.error(["realtime", "transports"], "no client could connect; expected websocket, sse or both");
+    findings.error(["realtime", "transports"], "no client could connect; expected websocket, sse or poll");
   const idle = realtime.limits?.idle_timeout;
   if (idle !== undefined && idle > maxIdle) {
     const at = ["realtime", "limits", "idle_timeout"];

@@ -271,9 +271,9 @@ export const RealtimeSchema = mapping(
         'Origins whose pages may open a socket. Left out: only those of the own origin. Cookies are used from these origins and from clients that are not browsers, never by "*".',
       default: [],
     }),
-    transports: listOf(choice(["websocket", "sse"], { description: "A transport." }), {
+    transports: listOf(choice(["websocket", "sse", "poll"], { description: "A transport." }), {
       description:
-        "How frames pass at realtime.path. `sse`: they come as server-sent events, and are sent by POST requests, where WebSockets do not pass.",
+        "How frames pass at realtime.path. Where WebSockets do not, they are sent by POST requests, and come as server-sent events (`sse`) or by long polling (`poll`).",
       default: ["websocket"],
     }),
     refusals: choice(["status", "close"], {

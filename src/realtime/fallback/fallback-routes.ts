@@ -9,6 +9,7 @@ import { SocketRequest } from "../sockets/upgrade-request.js";
 import { type FallbackConnection, sessionNotFound } from "./fallback-connection.js";
 import type { FallbackSessions } from "./fallback-sessions.js";
 import { readFrameLines } from "./frame-lines.js";
+import { PollConnection } from "./poll-connection.js";
 
 export interface FallbackOptions {
   /** Called when requests come. */
@@ -19,8 +20,10 @@ export interface FallbackOptions {
   preflight(request: LocalRequest): LocalResponse["headers"] | undefined;
 }
 
-/** Bodies with frames may have so many times the bytes of the largest frame. */
+/** Bodies with frames may have so many times the bytes of the largest frame, but at least so many bytes. */
 const framesABody = 4;
+const leastBody = 65_536;
+const sessionHeader = "protogate-session";
 const framesType = "application/x-ndjson";
 const methods = "DELETE, GET, HEAD, OPTIONS, POST";
 
@@ -29,6 +32,7 @@ export const fallbackRequestHeaders = [
   "authorization",
   "content-type",
   "protogate-number",
+  "protogate-received",
   "protogate-session",
   "x-request-id",
 ] as const;
@@ -39,10 +43,11 @@ export const fallbackRequestHeaders = [
  */
 export function fallbackEndpoints(
   socketPath: LocalHandler & Required<Pick<LocalHandler, "guard">>,
-  { limits }: RealtimeConfig,
+  { limits, transports }: RealtimeConfig,
   { sessions, cors, preflight }: FallbackOptions,
 ): readonly LocalHandler[] {
   const realtime = (): Realtime => sessions().realtime;
+  const [streams, polls] = [transports.includes("sse"), transports.includes("poll")];
   const endpoint = (
     method: string,
     check: (caller: Caller, result: GuardResult) => void | Promise<void>,
@@ -55,7 +60,7 @@ export function fallbackEndpoints(
       admit: (caller, path, result) =>
         path === socketPath.template ? check(caller, result) : socketPath.guard.admit(caller, path, result),
     },
-    bodyLimit: framesABody * limits.message,
+    bodyLimit: Math.max(leastBody, framesABody * limits.message),
     cors,
     handle,
   });
@@ -63,14 +68,26 @@ export function fallbackEndpoints(
     requirePage(realtime(), caller);
     requireSession(sessions(), caller);
   };
+  const isPoll = (caller: Caller): boolean =>
+    polls && caller.method === "GET" && caller.header(sessionHeader) !== undefined;
+  const opensPoll = (caller: Caller): boolean => polls && caller.header(sessionHeader) === undefined;
   return [
     endpoint(
       "GET",
-      (caller, result) =>
-        opensStream(caller) ? undefined : socketPath.guard.admit(caller, caller.path, result),
-      request => openStream(sessions(), request),
+      (caller, result) => {
+        if (isPoll(caller)) ofSession(caller);
+        else if (!streams || !acceptsEvents(caller))
+          return socketPath.guard.admit(caller, socketPath.template, result);
+      },
+      request => (isPoll(request) ? poll(sessions(), request) : openStream(sessions(), request)),
     ),
-    endpoint("POST", ofSession, request => receive(sessions(), request)),
+    endpoint(
+      "POST",
+      caller => {
+        if (!opensPoll(caller)) ofSession(caller);
+      },
+      request => (opensPoll(request) ? openPoll(sessions(), request) : receive(sessions(), request)),
+    ),
     endpoint("DELETE", ofSession, request => {
       requireSession(sessions(), request).leave();
       return empty([]);
@@ -83,7 +100,7 @@ export function fallbackEndpoints(
   ];
 }
 
-function opensStream(caller: Caller): boolean {
+function acceptsEvents(caller: Caller): boolean {
   return (
     caller.method === "GET" && /(^|,)\s*text\/event-stream\s*(;|,|$)/i.test(caller.header("accept") ?? "")
   );
@@ -105,6 +122,20 @@ async function openStream(sessions: FallbackSessions, request: LocalRequest): Pr
   };
 }
 
+async function openPoll(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
+  if (request.body.length > 0)
+    throw gatewayError("UNEXPECTED_BODY", `expected no body, or ${sessionHeader} where frames are sent`);
+  const { secret } = await sessions.openPoll(applicantOf(sessions.realtime, request));
+  return json(`{"session":"${secret}"}`);
+}
+
+async function poll(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
+  const connection = requireSession(sessions, request);
+  if (!(connection instanceof PollConnection)) throw sessionNotFound();
+  const received = countOf(request, "protogate-received", 0);
+  return { ...json(await connection.poll(received, request.cancellation)), waited: true };
+}
+
 function receive(sessions: FallbackSessions, request: LocalRequest): LocalResponse {
   const connection = requireSession(sessions, request);
   const type = request.header("content-type");
@@ -118,12 +149,9 @@ function receive(sessions: FallbackSessions, request: LocalRequest): LocalRespon
 
 /** @throws GatewayError MISSING_HEADER, SESSION_NOT_FOUND */
 function requireSession(sessions: FallbackSessions, caller: Caller): FallbackConnection {
-  const secret = caller.header("protogate-session");
+  const secret = caller.header(sessionHeader);
   if (secret === undefined)
-    throw gatewayError(
-      "MISSING_HEADER",
-      "expected protogate-session, which the opening of a session returns",
-    );
+    throw gatewayError("MISSING_HEADER", `expected ${sessionHeader}, which the opening of a session returns`);
   const connection = sessions.find(secret);
   if (connection === undefined) throw sessionNotFound();
   return connection;
@@ -175,4 +203,12 @@ function requireNamedPage(caller: Caller): void {
 
 function empty(headers: LocalResponse["headers"]): LocalResponse {
   return { status: 204, headers, body: "" };
+}
+
+function json(body: string): LocalResponse {
+  const headers = [
+    ["content-type", "application/json"],
+    ["cache-control", "no-store"],
+  ] as const;
+  return { status: 200, headers, body };
 }

@@ -7,10 +7,11 @@ import { Topics } from "../rooms/topics.js";
 import { type Applicant, abandoned, admitSocket, opened } from "../sockets/admission.js";
 import { SocketEvents } from "../sockets/socket-events.js";
 import type { FallbackConnection, FallbackOwner } from "./fallback-connection.js";
+import { PollConnection, type PollTimes } from "./poll-connection.js";
 import { StreamConnection } from "./stream-connection.js";
 
 /** Milliseconds. */
-export interface FallbackTimes {
+export interface FallbackTimes extends PollTimes {
   /** Between two looks at all sessions. */
   readonly tickMs: number;
   /** A stream on which nothing was written for so long gets a comment. */
@@ -18,7 +19,7 @@ export interface FallbackTimes {
 }
 
 /** A comment is written after at most 15 s of silence. */
-const usualTimes: FallbackTimes = { tickMs: 5000, pingMs: 10_000 };
+const usualTimes: FallbackTimes = { tickMs: 5000, pingMs: 10_000, waitMs: 25_000, silenceMs: 30_000 };
 
 /** The sessions of this process without a WebSocket. */
 export class FallbackSessions implements Publisher, FallbackOwner {
@@ -51,6 +52,14 @@ export class FallbackSessions implements Publisher, FallbackOwner {
    */
   openStream(applicant: Applicant): StreamConnection | Promise<StreamConnection> {
     return this.#open(applicant, socket => new StreamConnection(this, socket, this.#times.pingMs));
+  }
+
+  /**
+   * Opens a session whose frames go out by polls.
+   * @throws GatewayError (or rejects with it) where it is refused
+   */
+  openPoll(applicant: Applicant): PollConnection | Promise<PollConnection> {
+    return this.#open(applicant, socket => new PollConnection(this, socket, this.#times));
   }
 
   removed(connection: FallbackConnection): void {
