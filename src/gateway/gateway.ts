@@ -81,7 +81,7 @@ class RunningGateway implements Gateway {
     const log = createLogger(telemetry.log.level, options.logTo, part?.worker);
     this.#part = part;
     this.#log = part?.log ?? log;
-    this.#runtime = createRuntime(loaded.config, log, options.endpoints, part?.channel);
+    this.#runtime = createRuntime(loaded.config, log, options.endpoints, part);
     this.#reloads = new Reloads(this.#log, () => void this.reload("watch"));
     this.#socketEngine = options.socketEngine;
     this.#http = this.#createListeners();

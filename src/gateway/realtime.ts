@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type Address, parseAddress } from "../config/address.js";
+import { Cancellation } from "../net/cancellation.js";
 import type { ServerTls } from "../net/server-tls.js";
 import type { UwsRoutes } from "../net/uws-addon.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
@@ -13,6 +14,7 @@ import { loadBroker } from "../realtime/brokers/registry.js";
 import { WorkerBroker } from "../realtime/brokers/worker-broker.js";
 import type { RealtimeConfig } from "../realtime/config.js";
 import { FallbackSessions } from "../realtime/fallback/fallback-sessions.js";
+import { SessionRelay } from "../realtime/fallback/session-relay.js";
 import { Feeds } from "../realtime/feeds/feeds.js";
 import { Realtime } from "../realtime/realtime.js";
 import { historyLimitsOf } from "../realtime/rooms/room-kinds.js";
@@ -85,6 +87,7 @@ export class RealtimeService implements Rooms {
   readonly #portable = new Map<boolean, PortableSockets>();
   #api: RoomsServer | undefined;
   #fallback: FallbackSessions | undefined;
+  readonly #relay: SessionRelay | undefined;
 
   constructor(
     config: GatewayConfig,
@@ -105,6 +108,9 @@ export class RealtimeService implements Rooms {
       trustedHops: config.http.forwarded.trusted_hops,
       finished: upgrade => this.#record(upgrade),
     };
+    const { channel, worker } = runtime;
+    if (channel !== undefined && worker !== undefined) this.#relay = new SessionRelay(channel, worker);
+    this.#relay?.respond(request => this.fallback.respondHere(request, new Cancellation()));
     this.#bridge = createBridge(runtime.bridge, runtime.tracer);
     this.realtime = new Realtime({
       settings: { ...realtimeSettings(config, section, closedSocketGuard), bridge: this.#bridge },
@@ -128,7 +134,7 @@ export class RealtimeService implements Rooms {
 
   /** Made when the first request for one comes. */
   get fallback(): FallbackSessions {
-    this.#fallback ??= new FallbackSessions(this.realtime);
+    this.#fallback ??= new FallbackSessions(this.realtime, this.#relay);
     return this.#fallback;
   }
 

@@ -48,6 +48,8 @@ export interface Runtime {
   readonly handlers: readonly LocalHandler[];
   /** To the primary; undefined where this process is the only one. */
   readonly channel: ProcessChannel | undefined;
+  /** The number of this process among the workers; undefined where it is the only one. */
+  readonly worker: number | undefined;
   /** Of a worker: borrows the tokens of limits from the primary. */
   readonly borrower: Borrower | undefined;
 }
@@ -56,7 +58,7 @@ export function createRuntime(
   { telemetry }: GatewayConfig,
   log: Logger,
   endpoints: readonly LocalHandler[] = [],
-  channel?: ProcessChannel,
+  { channel, worker }: Partial<Pick<Runtime, "channel" | "worker">> = {},
 ): Runtime {
   const removals = new Removals();
   if (channel !== undefined) shareRemovals(removals, channel);
@@ -83,6 +85,7 @@ export function createRuntime(
     bridge: new BridgeMetrics(registry, telemetry.metrics.buckets),
     feeds: new FeedMetrics(registry),
     handlers: endpoints,
+    worker,
     channel,
     borrower: channel && borrowFrom(channel),
   };

@@ -126,7 +126,7 @@ describe(`rooms over long polling (${engineUnderTest()})`, () => {
     assert.deepEqual(both.map(({ frames }) => frames.length).toSorted(), [0, 1]);
   });
 
-  test("what was sent to a poll whose client left comes by the next one", async t => {
+  test("frames for a poll whose client left come by the next one", async t => {
     const { httpPort } = await serve(t);
     const client = await PollClient.open(httpPort);
     const headers = { "protogate-session": client.session, "protogate-received": "0" };

@@ -22,6 +22,7 @@ function connect(times = { waitMs: 60_000, silenceMs: 60_000 }) {
     closed: (_socket: Socket, code: number) => void ended.push(code),
   };
   const owner: FallbackOwner = {
+    prefix: "",
     events: events as Partial<SocketEvents> as SocketEvents,
     topics: new Topics<FallbackConnection>(),
     removed: () => undefined,
@@ -90,7 +91,7 @@ describe("a connection by long polling", () => {
     }
   });
 
-  test("what is not confirmed counts as waiting for the client", () => {
+  test("frames that are not confirmed count as waiting for the client", () => {
     const { connection } = connect();
     connection.send('"é"');
     connection.send('"b"');

@@ -6,6 +6,7 @@ import { TokenLender } from "../../limits/lending/token-lender.js";
 import { rememberEvents } from "../../livekit/idempotency-cache.js";
 import { relayRemovals } from "../../livekit/removals.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
+import { relaySessions } from "../../realtime/fallback/session-relay.js";
 import { historyLimitsOf } from "../../realtime/rooms/room-kinds.js";
 import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
@@ -107,6 +108,7 @@ class Primary implements Gateway {
     new TokenLender(this.#pool);
     shareRefreshes(this.#pool);
     relayRemovals(this.#pool);
+    relaySessions(this.#pool);
     rememberEvents(this.#pool);
     this.#pool.onForked(worker => this.#attach(worker));
     this.#pool.onLeft(worker => this.#statuses.delete(worker));

@@ -8,6 +8,8 @@ import type { FrameLine } from "./frame-lines.js";
 
 /** Shared by the connections of one process. */
 export interface FallbackOwner {
+  /** What its secrets begin with. */
+  readonly prefix: string;
   readonly events: SocketEvents;
   readonly topics: Topics<FallbackConnection>;
   /** The connection is over. */
@@ -17,8 +19,8 @@ export interface FallbackOwner {
 /** A client's socket without a WebSocket: frames go to it by responses, and come from it by requests. */
 export abstract class FallbackConnection implements Connection {
   readonly topics = new Set<string>();
-  /** Whoever has it may speak for the client: 192 random bits. */
-  readonly secret = randomBytes(24).toString("base64url");
+  /** Whoever has it may speak for the client: 192 random bits, behind a prefix. */
+  readonly secret: string;
   abstract readonly transport: "sse" | "poll";
   /** Of the last request with frames that was taken. */
   #number = 0;
@@ -27,7 +29,9 @@ export abstract class FallbackConnection implements Connection {
   constructor(
     readonly owner: FallbackOwner,
     readonly socket: Socket,
-  ) {}
+  ) {
+    this.secret = owner.prefix + randomBytes(24).toString("base64url");
+  }
 
   abstract getBufferedAmount(): number;
   abstract send(text: string): void;

@@ -6,10 +6,8 @@ import type { RealtimeConfig } from "../config.js";
 import type { Realtime } from "../realtime.js";
 import type { Applicant } from "../sockets/admission.js";
 import { SocketRequest } from "../sockets/upgrade-request.js";
-import { type FallbackConnection, sessionNotFound } from "./fallback-connection.js";
 import type { FallbackSessions } from "./fallback-sessions.js";
-import { readFrameLines } from "./frame-lines.js";
-import { PollConnection } from "./poll-connection.js";
+import type { SessionRequest } from "./session-relay.js";
 
 export interface FallbackOptions {
   /** Called when requests come. */
@@ -66,7 +64,7 @@ export function fallbackEndpoints(
   });
   const ofSession = (caller: Caller): void => {
     requirePage(realtime(), caller);
-    requireSession(sessions(), caller);
+    sessions().requireKnown(secretOf(caller));
   };
   const isPoll = (caller: Caller): boolean =>
     polls && caller.method === "GET" && caller.header(sessionHeader) !== undefined;
@@ -88,10 +86,7 @@ export function fallbackEndpoints(
       },
       request => (opensPoll(request) ? openPoll(sessions(), request) : receive(sessions(), request)),
     ),
-    endpoint("DELETE", ofSession, request => {
-      requireSession(sessions(), request).leave();
-      return empty([]);
-    }),
+    endpoint("DELETE", ofSession, request => leave(sessions(), request)),
     endpoint(
       "OPTIONS",
       () => undefined,
@@ -130,31 +125,38 @@ async function openPoll(sessions: FallbackSessions, request: LocalRequest): Prom
 }
 
 async function poll(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
-  const connection = requireSession(sessions, request);
-  if (!(connection instanceof PollConnection)) throw sessionNotFound();
   const received = countOf(request, "protogate-received", 0);
-  return { ...json(await connection.poll(received, request.cancellation)), waited: true };
+  return { ...json(await respond(sessions, request, "poll", received)), waited: true };
 }
 
-function receive(sessions: FallbackSessions, request: LocalRequest): LocalResponse {
-  const connection = requireSession(sessions, request);
+async function receive(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
   const type = request.header("content-type");
   if (type?.split(";", 1)[0]?.trim().toLowerCase() !== framesType)
     throw gatewayError("UNSUPPORTED_MEDIA_TYPE", `expected content-type ${framesType}`);
-  const number = countOf(request, "protogate-number", 1);
-  const lines = readFrameLines(request.body, sessions.realtime.settings.limits.message);
-  connection.receive(number, lines);
+  await respond(sessions, request, "receive", countOf(request, "protogate-number", 1));
   return empty([]);
 }
 
-/** @throws GatewayError MISSING_HEADER, SESSION_NOT_FOUND */
-function requireSession(sessions: FallbackSessions, caller: Caller): FallbackConnection {
+async function leave(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
+  await respond(sessions, request, "leave", 0);
+  return empty([]);
+}
+
+function respond(
+  sessions: FallbackSessions,
+  request: LocalRequest,
+  action: SessionRequest["action"],
+  number: number,
+): string | Promise<string> {
+  const { body, cancellation } = request;
+  return sessions.respond({ action, secret: secretOf(request), number, body }, cancellation);
+}
+
+/** @throws GatewayError MISSING_HEADER */
+function secretOf(caller: Caller): string {
   const secret = caller.header(sessionHeader);
-  if (secret === undefined)
-    throw gatewayError("MISSING_HEADER", `expected ${sessionHeader}, which the opening of a session returns`);
-  const connection = sessions.find(secret);
-  if (connection === undefined) throw sessionNotFound();
-  return connection;
+  if (secret !== undefined) return secret;
+  throw gatewayError("MISSING_HEADER", `expected ${sessionHeader}, which the opening of a session returns`);
 }
 
 /** @throws GatewayError MISSING_HEADER, INVALID_HEADER */

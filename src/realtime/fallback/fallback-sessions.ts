@@ -1,3 +1,4 @@
+import type { Cancellation } from "../../net/cancellation.js";
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Realtime } from "../realtime.js";
@@ -6,8 +7,10 @@ import type { Socket } from "../rooms/socket.js";
 import { Topics } from "../rooms/topics.js";
 import { type Applicant, abandoned, admitSocket, opened } from "../sockets/admission.js";
 import { SocketEvents } from "../sockets/socket-events.js";
-import type { FallbackConnection, FallbackOwner } from "./fallback-connection.js";
+import { type FallbackConnection, type FallbackOwner, sessionNotFound } from "./fallback-connection.js";
+import { readFrameLines } from "./frame-lines.js";
 import { PollConnection, type PollTimes } from "./poll-connection.js";
+import type { SessionRelay, SessionRequest } from "./session-relay.js";
 import { StreamConnection } from "./stream-connection.js";
 
 /** Milliseconds. */
@@ -26,20 +29,57 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   readonly events: SocketEvents;
   readonly topics = new Topics<FallbackConnection>();
   readonly realtime: Realtime;
+  readonly prefix: string;
+  readonly #relay: SessionRelay | undefined;
   readonly #times: FallbackTimes;
   readonly #connections = new Map<string, FallbackConnection>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(realtime: Realtime, times: FallbackTimes = usualTimes) {
+  /** @param relay undefined where this process is the only one */
+  constructor(realtime: Realtime, relay?: SessionRelay, times: FallbackTimes = usualTimes) {
     this.realtime = realtime;
+    this.#relay = relay;
+    this.prefix = relay?.prefix ?? "";
     this.#times = times;
     this.events = new SocketEvents(realtime);
     realtime.attach(this);
   }
 
-  /** Undefined where there is none, or none any more. */
-  find(secret: string): FallbackConnection | undefined {
-    return this.#connections.get(secret);
+  /**
+   * Refuses secrets of which it is certain that no worker has their session.
+   * @throws GatewayError SESSION_NOT_FOUND
+   */
+  requireKnown(secret: string): void {
+    if (!this.#connections.has(secret) && this.#relay?.reaches(secret) !== true) throw sessionNotFound();
+  }
+
+  /**
+   * The body of the response to a request for a session, which another worker may have.
+   * @throws GatewayError (or rejects with it) SESSION_NOT_FOUND, and as the connection does
+   */
+  respond(request: SessionRequest, cancellation: Cancellation): string | Promise<string> {
+    const { secret } = request;
+    if (!this.#connections.has(secret) && this.#relay?.reaches(secret) === true)
+      return this.#relay.pass(request);
+    return this.respondHere(request, cancellation);
+  }
+
+  /** As `respond`, for sessions of this process. */
+  respondHere(request: SessionRequest, cancellation: Cancellation): string | Promise<string> {
+    const { action, secret, number, body } = request;
+    const connection = this.#connections.get(secret);
+    if (connection === undefined) throw sessionNotFound();
+    switch (action) {
+      case "receive":
+        connection.receive(number, readFrameLines(body, this.realtime.settings.limits.message));
+        return "";
+      case "poll":
+        if (!(connection instanceof PollConnection)) throw sessionNotFound();
+        return connection.poll(number, cancellation);
+      case "leave":
+        connection.leave();
+        return "";
+    }
   }
 
   publish(topic: string, text: string): void {

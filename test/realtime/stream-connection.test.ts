@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { FallbackConnection, FallbackOwner } from "../../src/realtime/fallback/fallback-connection.js";
+import { StreamConnection } from "../../src/realtime/fallback/stream-connection.js";
+import { Socket } from "../../src/realtime/rooms/socket.js";
+import { Topics } from "../../src/realtime/rooms/topics.js";
+import type { SocketEvents } from "../../src/realtime/sockets/socket-events.js";
+
+/** A connection whose events and output are kept, and whose client reads when the test lets it. */
+function connect(pingMs = 10_000) {
+  const seen = { closed: [] as number[], drained: 0, text: "", ended: false, abandoned: false };
+  let read: () => void = () => undefined;
+  let reading = true;
+  const events = {
+    drained: () => void seen.drained++,
+    closed: (_socket: Socket, code: number) => void seen.closed.push(code),
+  };
+  const owner: FallbackOwner = {
+    prefix: "",
+    events: events as Partial<SocketEvents> as SocketEvents,
+    topics: new Topics<FallbackConnection>(),
+    removed: () => undefined,
+  };
+  const client = { identity: undefined, clientAddress: "127.0.0.1", requestId: "r" };
+  const socket = new Socket("s", client, { sendLimit: 1 << 20, tooSlow: () => undefined }, 100);
+  const connection = new StreamConnection(owner, socket, pingMs);
+  const start = (): void =>
+    connection.start(
+      {
+        write: chunk => {
+          seen.text += chunk;
+          return reading;
+        },
+        onDrain: listener => {
+          read = listener;
+        },
+        end: () => {
+          seen.ended = true;
+        },
+      },
+      () => {
+        seen.abandoned = true;
+      },
+    );
+  return {
+    connection,
+    seen,
+    start,
+    stall: () => {
+      reading = false;
+    },
+    resume: () => {
+      reading = true;
+      read();
+    },
+  };
+}
+
+const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
+
+describe("a connection by server-sent events", () => {
+  test("a stream on which nothing was written for a while gets a comment, and a busy one does not", async () => {
+    const { connection, seen, start } = connect();
+    start();
+    connection.tick(performance.now() + 9000);
+    await turn();
+    assert.ok(!seen.text.includes(": ping"));
+    connection.tick(performance.now() + 10_001);
+    await turn();
+    assert.ok(seen.text.endsWith("\n\n: ping\n\n"));
+  });
+
+  test("frames wait in order while the client does not read, and count as waiting", async () => {
+    const { connection, seen, start, stall, resume } = connect();
+    start();
+    await turn();
+    stall();
+    for (const text of ['"a"', '"b"', '"é"']) {
+      connection.send(text);
+      await turn();
+    }
+    // The first was given to the engine, which has reported that the client is behind.
+    assert.ok(seen.text.endsWith('id: 1\ndata: "a"\n\n'));
+    assert.equal(
+      connection.getBufferedAmount(),
+      Buffer.byteLength('id: 2\ndata: "b"\n\nid: 3\ndata: "é"\n\n'),
+    );
+    resume();
+    assert.ok(seen.text.endsWith('id: 1\ndata: "a"\n\nid: 2\ndata: "b"\n\nid: 3\ndata: "é"\n\n'));
+    assert.deepEqual([connection.getBufferedAmount(), seen.drained], [0, 1]);
+  });
+
+  test("the end is sent behind the frames that wait, and the gateway is done with the socket at once", async () => {
+    const { connection, seen, start, stall, resume } = connect();
+    start();
+    await turn();
+    stall();
+    connection.send("1");
+    await turn();
+    connection.send("2");
+    connection.end(1012, "later");
+    connection.end(1000, "again");
+    connection.send("3");
+    assert.deepEqual([seen.closed, seen.ended], [[1012], false]);
+    resume();
+    await turn();
+    assert.ok(seen.text.endsWith('id: 2\ndata: 2\n\nevent: close\ndata: {"code":1012,"reason":"later"}\n\n'));
+    assert.deepEqual([seen.closed, seen.ended], [[1012], true]);
+  });
+
+  test("an end before the head of the response is out is sent behind it", async () => {
+    const { connection, seen, start } = connect();
+    connection.end(1012, "");
+    await turn();
+    start();
+    assert.match(
+      seen.text,
+      /^event: session\ndata: .*\n\nevent: close\ndata: \{"code":1012,"reason":""\}\n\n$/,
+    );
+    assert.deepEqual([seen.closed, seen.ended], [[1012], true]);
+  });
+
+  test("a client that leaves, before the head is out or later, ends the socket once with 1006", async () => {
+    const early = connect();
+    early.connection.gone();
+    early.start();
+    early.connection.send("1");
+    await turn();
+    assert.deepEqual([early.seen.closed, early.seen.text], [[1006], ""]);
+    const late = connect();
+    late.start();
+    late.connection.close();
+    late.connection.gone();
+    assert.deepEqual([late.seen.closed, late.seen.abandoned], [[1006], true]);
+  });
+});
