@@ -1,4 +1,4 @@
-import type { RealtimeCensus } from "../../src/realtime/metrics.js";
+import type { RealtimeCounts } from "../../src/realtime/metrics.js";
 import type { Context, Finding, Group } from "../group.js";
 import { deliveriesPerCpu, idleConnection, median, tail } from "../metric.js";
 import { readUsage, residentMemory } from "../process/usage.js";
@@ -137,7 +137,7 @@ async function slowReaders(
   for (let round = 0; round < pairs; round++) {
     for (const how of ["stop", "read"] as const) {
       found[how].push(JSON.parse(await client.ask(`delays ${server.port} ${slow} ${how} ${untilTooSlow}`)));
-      const { lagging, members: left } = JSON.parse(await server.child.ask("census")) as RealtimeCensus;
+      const { lagging, members: left } = JSON.parse(await server.child.ask("census")) as RealtimeCounts;
       // Of 800 members of one room, and of 200 and who speaks to them, who are in two.
       if (how === "stop") behind = Math.max(behind, lagging, (members + slow + 2 - left) / 2);
       await client.ask("dismiss");

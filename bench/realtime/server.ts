@@ -74,7 +74,7 @@ async function startProtogate(): Promise<number> {
     delay.reset();
     return String(longest);
   });
-  answers.set("census", () => JSON.stringify(realtime.census()));
+  answers.set("census", () => JSON.stringify(realtime.counts()));
   const { port } = await startRealtimeListener(realtime, {
     engine: process.env.SOCKET_ENGINE === "portable" ? "portable" : "uws",
     host: "127.0.0.1",

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { RealtimeCensus } from "../../src/realtime/metrics.js";
+import type { RealtimeCounts } from "../../src/realtime/metrics.js";
 import type { Context, Finding, Group } from "../group.js";
 import { residentBytes } from "../metric.js";
 import { residentMemory } from "../process/usage.js";
@@ -71,7 +71,7 @@ async function soak(
 async function leftBehind({ child }: Server): Promise<[name: string, value: number][]> {
   const patience = performance.now() + 10_000;
   for (;;) {
-    const { historyBytes, ...counts } = JSON.parse(await child.ask("census")) as RealtimeCensus;
+    const { historyBytes, ...counts } = JSON.parse(await child.ask("census")) as RealtimeCounts;
     const left = Object.entries(counts).filter(([, value]) => value !== 0);
     if (left.length === 0 || performance.now() > patience) return left;
     await pause(100);

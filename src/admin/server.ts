@@ -47,7 +47,7 @@ export interface AdminOptions {
   /** Further routes: the same list until one of them changes. */
   readonly routes?: () => readonly AdminRoute[];
   /** Serves requests for other routes. */
-  readonly elsewhere?: OtherOperations;
+  readonly others?: OtherOperations;
 }
 
 export interface AdminServer extends RenewableTls {
@@ -103,7 +103,7 @@ type Request = FastifyRequest<{ Body: unknown }, https.Server>;
 type Reply = FastifyReply<{ Body: unknown }, https.Server>;
 
 function addGuards(app: App, options: AdminOptions): void {
-  const { address, routes = () => noRoutes, elsewhere } = options;
+  const { address, routes = () => noRoutes, others } = options;
   const identified = identification(options);
   const accepts = hostCheck(address.host);
   const operations = new Operations(routes);
@@ -133,7 +133,7 @@ function addGuards(app: App, options: AdminOptions): void {
       origin: request.headers.origin,
       body: request.body instanceof Uint8Array ? request.body : new Uint8Array(0),
     };
-    const response = (await operations.handle(operation)) ?? (await elsewhere?.handle(operation));
+    const response = (await operations.handle(operation)) ?? (await others?.handle(operation));
     if (response !== undefined) {
       reply.code(response.status);
       return response.body === undefined ? reply.send() : sendJson(reply, response.body);
@@ -143,7 +143,7 @@ function addGuards(app: App, options: AdminOptions): void {
       reply.header("allow", "GET, HEAD");
       return refuse(reply, gatewayFailure("METHOD_NOT_ALLOWED", message), path);
     }
-    const paths = [...routes().map(each => each.path), ...((await elsewhere?.paths()) ?? [])];
+    const paths = [...routes().map(each => each.path), ...((await others?.paths()) ?? [])];
     const more = new Set(paths.map(each => each.replace(/^(\/[^/]+)\/.*/, "$1/…")));
     const all = ["/", "/status", "/metrics", "/livez", "/readyz", "/config", "/bindings", ...more];
     const message = `nothing at ${path}; there is ${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;

@@ -118,8 +118,8 @@ export function encodeMetadata(text: string): string {
   return encoded(text, /[^\x20-\x7e]|%|^ +| +$/gu);
 }
 
-function encoded(text: string, unfit: RegExp): string {
-  return wellFormed(text).replace(unfit, part => encodeURIComponent(part).replaceAll(",", "%2C"));
+function encoded(text: string, reserved: RegExp): string {
+  return wellFormed(text).replace(reserved, part => encodeURIComponent(part).replaceAll(",", "%2C"));
 }
 
 /** Halves of surrogate pairs become U+FFFD. */

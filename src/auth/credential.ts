@@ -31,8 +31,8 @@ export function isCredential(text: string): boolean {
 /** The placement with its defaults: `header` where none is configured, after `Bearer` in `authorization`. */
 export function placementOf(configured: Placement, header: string): Placement {
   const { cookie, query } = configured;
-  const nowhere = configured.header === undefined && cookie === undefined && query === undefined;
-  const name = nowhere ? header : configured.header;
+  const unset = configured.header === undefined && cookie === undefined && query === undefined;
+  const name = unset ? header : configured.header;
   const scheme = configured.scheme ?? (name === "authorization" ? "Bearer" : undefined);
   return { header: name, scheme: name === undefined ? undefined : scheme, cookie, query };
 }

@@ -28,13 +28,13 @@ export function providerChain(
         if (found instanceof Promise) {
           return found.then(
             identity => accepted(provider, identity),
-            error => identify(caller, index + 1, noted(seen, provider, error, caller, log)),
+            error => identify(caller, index + 1, withRefusal(seen, provider, error, caller, log)),
           );
         }
         if (found !== undefined) return accepted(provider, found);
         provider.counters.missing.inc();
       } catch (error) {
-        seen = noted(seen, provider, error, caller, log);
+        seen = withRefusal(seen, provider, error, caller, log);
       }
     }
     throw failureOf(providers, seen, caller);
@@ -48,21 +48,21 @@ function accepted({ counters }: Provider, identity: Identity): Identity {
   return identity;
 }
 
-function noted(
+function withRefusal(
   seen: Refusals | undefined,
   provider: Provider,
   error: unknown,
   caller: Caller,
   log: (event: AuthEvent) => void,
 ): Refusals {
-  const foreseen = error instanceof CredentialRefusal;
-  const refusal = foreseen ? error : new CredentialRefusal("unavailable", String(error));
+  const isRefusal = error instanceof CredentialRefusal;
+  const refusal = isRefusal ? error : new CredentialRefusal("unavailable", String(error));
   provider.counters[refusal.result].inc();
   log({
     level: refusal.result === "unavailable" ? "warn" : "debug",
     provider: provider.name,
     traceId: caller.span?.traceId ?? traceIdOf(caller.header("traceparent")),
-    message: foreseen || !(error instanceof Error) ? refusal.message : (error.stack ?? error.message),
+    message: isRefusal || !(error instanceof Error) ? refusal.message : (error.stack ?? error.message),
   });
   const refusals = seen ?? new Map<Provider, CredentialRefusal>();
   return refusals.set(provider, refusal);

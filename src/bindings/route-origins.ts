@@ -142,7 +142,7 @@ export async function shadowWarnings(
   const shadowed = await shadowedRoutes(routes, await builder.buildInTurns(pace), pace);
   for (const { route, by } of shadowed)
     for (const { rpc } of [route.value, ...by])
-      if (rpc !== undefined) await inTurns(pace, rpc.file.readPlaces());
+      if (rpc !== undefined) await inTurns(pace, rpc.file.readLocations());
   return shadowed.map(({ route, by }) => ({
     severity: "warning",
     message: `no request reaches ${routeText(route)}${atHost(host)}: its paths are taken by ${by

@@ -54,16 +54,16 @@ export async function compileRoutes(
   const policyOf = sharedPolicies(config, model);
   const parts = new TemplateParts();
   const warned = new Set<MethodType>();
-  const readPlaces = async (rule: MethodRule | undefined, earlier?: Origin): Promise<void> => {
+  const readLocations = async (rule: MethodRule | undefined, earlier?: Origin): Promise<void> => {
     for (const method of [rule?.method, earlier?.rpc])
-      if (method !== undefined) await inTurns(pace, method.file.readPlaces());
+      if (method !== undefined) await inTurns(pace, method.file.readLocations());
   };
   for (const rule of await collectRules(config, model, locate, diagnostics, pace)) {
     if (pace.spent(routeUnits)) await pace.nextTurn();
     const policy = policyOf(rule);
-    if (!warned.has(rule.method) && streamsInVain(rule, config)) {
+    if (!warned.has(rule.method) && streamsUnsupported(rule, config)) {
       warned.add(rule.method);
-      await readPlaces(rule);
+      await readLocations(rule);
       diagnostics.push(streamWarning(rule, config));
     }
     if (policy.protocols?.includes("rest") === false) continue;
@@ -74,13 +74,13 @@ export async function compileRoutes(
       const clash = table.add(route, origin);
       if (clash === undefined) routes.push(route);
       else {
-        await readPlaces(rule, clash.earlier);
+        await readLocations(rule, clash.earlier);
         diagnostics.push(conflict(route, origin, clash));
       }
     } catch (error) {
       if (!(error instanceof RouteError)) throw error;
-      await readPlaces(rule);
-      diagnostics.push(misfit(rule, error));
+      await readLocations(rule);
+      diagnostics.push(mismatch(rule, error));
     }
   }
   const own: BuiltInRoute[] = [];
@@ -100,7 +100,7 @@ export async function compileRoutes(
       const clash = table.add(route, origin);
       if (clash === undefined) own.push(route);
       else {
-        await readPlaces(undefined, clash.earlier);
+        await readLocations(undefined, clash.earlier);
         diagnostics.push(conflict(route, origin, clash));
       }
     } catch (error) {
@@ -128,7 +128,7 @@ export async function compileRoutes(
       const earlier = table.find(route);
       if (earlier === undefined) paths.push(route);
       else if (earlier.rpc !== rule.method) {
-        await readPlaces(rule, earlier);
+        await readLocations(rule, earlier);
         diagnostics.push(takenPath(route, rule, earlier, policy));
       }
     }
@@ -159,7 +159,7 @@ function sharedPolicies(config: BindingSections, model: Model): (rule: MethodRul
 }
 
 /** Whether a method streams on an upstream whose protocol carries no streams. */
-function streamsInVain({ method, service }: MethodRule, { upstreams }: BindingSections): boolean {
+function streamsUnsupported({ method, service }: MethodRule, { upstreams }: BindingSections): boolean {
   if (!method.clientStreaming && !method.serverStreaming) return false;
   return rpcProtocol(upstreams[service.upstream]?.protocol)?.streams === false;
 }
@@ -234,7 +234,7 @@ export async function routerOf<R extends Pick<Route, "method" | "template">, T>(
 /** Units for binding one route. */
 const bindUnits = 15;
 
-function misfit(rule: MethodRule, error: RouteError): Diagnostic {
+function mismatch(rule: MethodRule, error: RouteError): Diagnostic {
   return {
     severity: rule.source === "config" ? "error" : "warning",
     message: rule.source === "config" ? error.message : `no route for this rule: ${error.message}`,

@@ -86,7 +86,7 @@ export async function collectRules(
         const found: Diagnostic[] = [];
         let rules = rulesOf(method, settings, configured, found);
         if (found.length > 0) {
-          await inTurns(pace, method.file.readPlaces());
+          await inTurns(pace, method.file.readLocations());
           rules = rulesOf(method, settings, configured, diagnostics);
         }
         collected.push(...rules);

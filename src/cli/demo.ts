@@ -30,10 +30,10 @@ export async function demo(args: readonly string[]): Promise<number> {
         throw withPorts(error);
       },
     );
-    const places = placesOf(gateway, backend, config);
+    const addresses = addressesOf(gateway, backend, config);
     const hints = isOwn ? hintsOf(gateway) : `The first lines of ${config.files[0]} have commands to try.\n`;
     process.stdout.write(
-      `\nProtogate is running.\n\n${table(places)}\n${hints}\nStop with Ctrl-C. The log follows, one line for each request.\n`,
+      `\nProtogate is running.\n\n${table(addresses)}\n${hints}\nStop with Ctrl-C. The log follows, one line for each request.\n`,
     );
     return {
       reload: () => gateway.reload(),
@@ -54,7 +54,7 @@ function withPorts(error: unknown): unknown {
   );
 }
 
-function placesOf(
+function addressesOf(
   { httpPort, realtimePort, adminPort }: Gateway,
   backend: DemoBackend,
   { files }: Arguments["config"],

@@ -46,8 +46,8 @@ function print(explanation: Explanation): string {
     lines.push(table([...rows, ["  body", "", `→ ${explanation.body}`]]).trimEnd());
     if (request !== undefined) lines.push("", `  request ${JSON.stringify(request)}`);
   } else if (allow !== undefined) {
-    const answer = explanation.outcome === "options" ? "204 with Allow" : "405";
-    lines.push(`${method} ${path} is ${answer}: the path allows ${allow.join(", ")}`);
+    const status = explanation.outcome === "options" ? "204 with Allow" : "405";
+    lines.push(`${method} ${path} is ${status}: the path allows ${allow.join(", ")}`);
   } else if (refused === undefined) {
     lines.push(`${method} ${path} is 404: no route matches`);
   }

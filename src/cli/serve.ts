@@ -34,7 +34,7 @@ const terminationLingerMs = 1000;
 export async function untilSignalled(
   start: () => Promise<Pick<Gateway, "close" | "reload">>,
 ): Promise<number> {
-  let asked: number | undefined;
+  let signalledAt: number | undefined;
   let lingerMs = 0;
   const signalled = new Promise<void>(resolve => {
     for (const [signal, code] of [
@@ -42,9 +42,9 @@ export async function untilSignalled(
       ["SIGINT", 130],
     ] as const) {
       process.on(signal, () => {
-        if (asked !== undefined && performance.now() - asked > oneSignal) process.exit(code);
-        if (asked === undefined && signal === "SIGTERM") lingerMs = terminationLingerMs;
-        asked ??= performance.now();
+        if (signalledAt !== undefined && performance.now() - signalledAt > oneSignal) process.exit(code);
+        if (signalledAt === undefined && signal === "SIGTERM") lingerMs = terminationLingerMs;
+        signalledAt ??= performance.now();
         resolve();
       });
     }

@@ -22,7 +22,7 @@ export function chatPage(): readonly LocalHandler[] {
   ];
 }
 
-function fixed(template: string, answer: LocalResponse): LocalHandler {
+function fixed(template: string, response: LocalResponse): LocalHandler {
   return {
     method: "GET",
     template,
@@ -32,6 +32,6 @@ function fixed(template: string, answer: LocalResponse): LocalHandler {
     rateLimit: undefined,
     dialect: statusDialect,
     bodyLimit: undefined,
-    handle: () => answer,
+    handle: () => response,
   };
 }

@@ -59,7 +59,7 @@ export interface FileDescriptor {
   /** False where none of its messages, oneofs and fields can have the option of that number. */
   mayHaveOption(number: number): boolean;
   /** Reads the positions and comments now; else the first use of them has to wait for that. */
-  readPlaces(): Steps;
+  readLocations(): Steps;
 }
 
 interface Element {

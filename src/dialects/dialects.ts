@@ -19,7 +19,7 @@ export type DialectName = keyof typeof dialects;
 export const dialectNames = Object.keys(dialects) as [DialectName, ...DialectName[]];
 
 /** The meaning for a credential of a code above those that gRPC defines, in any dialect that knows the code. */
-export function credentialVerdict(code: number): {
+export function credentialRefusal(code: number): {
   readonly refused: boolean;
   readonly reason: CredentialReason | undefined;
 } {

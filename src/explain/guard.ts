@@ -61,7 +61,7 @@ export function guardOf(
     providers: providers.map(({ name, type, schemes }) => ({
       name,
       type,
-      reads: schemes.map(placeOf),
+      reads: schemes.map(credentialSource),
       present: schemes.some(scheme => isPresent(scheme, header, query)),
     })),
     policies: (authorizers.get(route)?.policies ?? []).map(name => ({
@@ -74,7 +74,7 @@ export function guardOf(
 }
 
 /** `header authorization: Bearer`, `query parameter key` */
-function placeOf(scheme: SecurityScheme): string {
+function credentialSource(scheme: SecurityScheme): string {
   switch (scheme.type) {
     case "http":
       return `header authorization: ${scheme.scheme}`;

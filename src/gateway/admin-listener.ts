@@ -43,7 +43,7 @@ export function startAdminListener(view: AdminView): Promise<AdminServer> {
     config: () => reloads.status(loaded()),
     bindings: () => generation()?.routes.bindings.map(describeBinding) ?? [],
     routes: withReload(() => generation()?.adminRoutes ?? noRoutes, reload),
-    elsewhere: {
+    others: {
       paths: async () => [],
       handle: async () => {
         if (generation() !== undefined) return undefined;

@@ -64,11 +64,11 @@ interface WorkerReadiness {
  * The checks of all workers as one: of a check that fails somewhere, the first failure.
  * @param count how many are to serve
  */
-export function joinedChecks(answers: readonly WorkerReadiness[], count: number): Record<string, Check> {
+export function joinedChecks(responses: readonly WorkerReadiness[], count: number): Record<string, Check> {
   const checks: Record<string, Check> = {
-    workers: { ok: answers.length > 0, message: `${answers.length} of ${count} serve` },
+    workers: { ok: responses.length > 0, message: `${responses.length} of ${count} serve` },
   };
-  for (const { worker, response, error } of answers) {
+  for (const { worker, response, error } of responses) {
     if (response === undefined) {
       const message = errorMessage(error);
       checks[`worker ${worker.id}`] = { ok: false, message };

@@ -134,19 +134,19 @@ export function socketPath({ path }: RealtimeConfig): string {
 function closedGate(rooms: Rooms, socketPath: string): NonNullable<LocalHandler["guard"]> {
   return {
     admit(caller, path) {
-      if (path !== socketPath) throw noSocketHere();
+      if (path !== socketPath) throw notServed();
       try {
         requireHandshake(name => caller.header(name));
       } catch (error) {
         rooms.realtime.metrics.upgrade("malformed");
         throw error;
       }
-      throw noSocketHere();
+      throw notServed();
     },
   };
 }
 
-function noSocketHere(): GatewayError {
+function notServed(): GatewayError {
   return gatewayError("ROUTE_NOT_FOUND", "no WebSocket is served here");
 }
 

@@ -77,8 +77,8 @@ export function actionEndpoint(
     const { items } = await callServer(project, { ...common, method: list, message: { [id]: wanted } });
     const found = Array.isArray(items) ? items.filter(isJsonObject) : [];
     if (found.some(item => member(item, id) === wanted && member(item, "room_name") === roomName)) return;
-    const said = `the room has no such ${call.service.toLowerCase()}`;
-    throw new GatewayError(upstreamFailure(Code.NOT_FOUND, said, undefined));
+    const detail = `the room has no such ${call.service.toLowerCase()}`;
+    throw new GatewayError(upstreamFailure(Code.NOT_FOUND, detail, undefined));
   }
 
   return {

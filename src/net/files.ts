@@ -251,8 +251,8 @@ function kindOf(of: Pick<fs.Stats, "isFile" | "isDirectory" | "isSymbolicLink">)
   return of.isSymbolicLink() ? "link" : "other";
 }
 
-function statsOf({ kind, ...facts }: StatResult): FileStats {
-  return { ...facts, ...looksLike(kind) };
+function statsOf({ kind, ...result }: StatResult): FileStats {
+  return { ...result, ...looksLike(kind) };
 }
 
 function looksLike(kind: Kind) {

@@ -70,7 +70,7 @@ export function* describeApi(source: ApiSource, maxChars: number): Steps<Describ
   const ids = new Map<MethodType, number>();
   for (const route of [...source.routes, ...source.builtIn]) {
     yield operationUnits;
-    const path = placeOf(route);
+    const path = pathOf(route);
     if (typeof path === "string") {
       unlisted.push(unlistedRoute(route, path));
       continue;
@@ -114,7 +114,7 @@ export function* describeApi(source: ApiSource, maxChars: number): Steps<Describ
 }
 
 /** The operation of a route in a document; a text: why it has none. */
-function placeOf(route: Route | BuiltInRoute): ApiPath | string {
+function pathOf(route: Route | BuiltInRoute): ApiPath | string {
   if (route.kind === "pass-through")
     return `requests are forwarded to the upstream ${route.passThrough.upstream}, whose operations the gateway does not know`;
   if (route.kind === "local" && route.handler.operation === undefined)

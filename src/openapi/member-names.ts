@@ -32,17 +32,17 @@ export function isGiven(field: Field, json: JsonPolicy): JsonSchema {
 
 /**
  * That at most one of the fields of a oneof is set, or exactly one; those that are null count as not set.
- * @param elsewhere whether one of them comes from elsewhere, so that none may be set here
+ * @param otherwise whether one of them comes from elsewhere, so that none may be set here
  */
 export function oneOfFields(
   fields: readonly Field[],
   json: JsonPolicy,
   required: boolean,
-  elsewhere: boolean,
+  otherwise: boolean,
 ): JsonSchema {
   const names = fields.map(field => namesOf(field, json));
   const unset = { properties: Object.fromEntries(names.flat().map(name => [name, nullSchema])) };
-  if (elsewhere) return unset;
+  if (otherwise) return unset;
   const isSet = (name: string): JsonSchema => ({
     required: [name],
     properties: { [name]: { not: nullSchema } },

@@ -50,42 +50,42 @@ export async function forward(
     headers: backendHeaders(request.headers(), ownHeaders(context, span?.headers()), ownHeader),
     body: request.hasBody ? new RequestBody(request.stream(bodyLimit), bodyLimit, received) : undefined,
     signal: controller.signal,
-    goesTo: origin => noteOrigin(context, span, origin),
+    sentTo: origin => noteOrigin(context, span, origin),
   };
   cancellation.listen(() => controller.abort());
   try {
     if (upgrade === undefined) {
-      const answer = await forwarder.send(forwarded);
-      endHttpSpan(span, answer.status);
-      return await responseOf(answer, own);
+      const response = await forwarder.send(forwarded);
+      endHttpSpan(span, response.status);
+      return await responseOf(response, own);
     }
     upgrade.watch();
-    const answer = await forwarder.upgrade(forwarded);
-    endHttpSpan(span, answer.kind === "refused" ? answer.status : 101);
-    if (answer.kind === "refused") return await responseOf(answer, own);
+    const response = await forwarder.upgrade(forwarded);
+    endHttpSpan(span, response.kind === "refused" ? response.status : 101);
+    if (response.kind === "refused") return await responseOf(response, own);
     if (cancellation.cancelled) {
-      answer.socket.destroy();
-      throw new GatewayError(clientLeft());
+      response.socket.destroy();
+      throw new GatewayError(clientDisconnected());
     }
-    forwarder.join(upgrade.accept([...headerLines(answer.headers, own), ...own]), answer.socket);
+    forwarder.join(upgrade.accept([...headerLines(response.headers, own), ...own]), response.socket);
     return { status: 101, headers: [], body: undefined };
   } catch (error) {
-    const failure = cancellation.cancelled ? new GatewayError(clientLeft()) : error;
+    const failure = cancellation.cancelled ? new GatewayError(clientDisconnected()) : error;
     span?.fail(failure instanceof GatewayError ? failure.failure.reason : "INTERNAL");
     span?.end();
     throw failure;
   }
 }
 
-function clientLeft(): Failure {
-  return gatewayFailure("CLIENT_CLOSED", leaving);
+function clientDisconnected(): Failure {
+  return gatewayFailure("CLIENT_CLOSED", disconnected);
 }
 
-const leaving = "the client disconnected before there was a response";
+const disconnected = "the client disconnected before there was a response";
 
 /** Why the body of a response has not come to its end. */
 export function forwardingFailure({ request }: ReadonlyContext, error: Error): Failure {
-  return request.cancellation.cancelled ? clientLeft() : backendFailure(error);
+  return request.cancellation.cancelled ? clientDisconnected() : backendFailure(error);
 }
 
 /** The gateway's own headers, which replace the client's; RPC backends get the same as metadata. */
@@ -173,7 +173,7 @@ class RequestBody extends Readable {
         if (!this.destroyed && !this.push(chunk)) this.#reader.pause();
       },
       end: () => this.push(null),
-      fail: error => this.destroy(new GatewayError(bodyFailure(error, this.#limit, leaving))),
+      fail: error => this.destroy(new GatewayError(bodyFailure(error, this.#limit, disconnected))),
     });
   }
 

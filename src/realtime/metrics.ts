@@ -10,7 +10,7 @@ import { frameTypes } from "./chat/frame-reader.js";
 import { countedCodes } from "./chat/frames.js";
 
 /** The values of the gauges at each scrape. */
-export interface RealtimeCensus {
+export interface RealtimeCounts {
   readonly connections: number;
   readonly rooms: number;
   /** Memberships: a socket counts once for each of its rooms. */
@@ -71,7 +71,7 @@ export class RealtimeMetrics {
   readonly #recipients: HistogramChild;
   readonly #duration: HistogramChild;
   readonly #lag: HistogramChild;
-  #census: () => RealtimeCensus = () => nothing;
+  #counts: () => RealtimeCounts = () => nothing;
 
   constructor(registry: Registry) {
     const counter = (name: string, help: string, labels: readonly string[] = []) =>
@@ -127,8 +127,8 @@ export class RealtimeMetrics {
   }
 
   /** Where the gauges come from at each scrape; replaces the source before. */
-  censusFrom(source: () => RealtimeCensus): void {
-    this.#census = source;
+  countsFrom(source: () => RealtimeCounts): void {
+    this.#counts = source;
   }
 
   upgrade(result: UpgradeResult): void {
@@ -155,14 +155,14 @@ export class RealtimeMetrics {
   }
 
   #gauges(registry: Registry): void {
-    const census = () => this.#census();
-    const gauge = (name: string, help: string, value: (census: RealtimeCensus) => number) =>
+    const counts = () => this.#counts();
+    const gauge = (name: string, help: string, value: (counts: RealtimeCounts) => number) =>
       new Gauge({
         name: `protogate_ws_${name}`,
         help,
         registers: [registry],
         collect() {
-          this.set(value(census()));
+          this.set(value(counts()));
         },
       });
     gauge("connections", "Open sockets.", ({ connections }) => connections);
@@ -183,7 +183,7 @@ export class RealtimeMetrics {
   }
 }
 
-const nothing: RealtimeCensus = { connections: 0, rooms: 0, members: 0, lagging: 0, historyBytes: 0 };
+const nothing: RealtimeCounts = { connections: 0, rooms: 0, members: 0, lagging: 0, historyBytes: 0 };
 
 /** Counts frames of one type. */
 export function count({ messages, bytes }: Traffic, frames: number, size: number): void {

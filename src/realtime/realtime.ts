@@ -17,7 +17,7 @@ import { Chat } from "./chat/chat.js";
 import { CloseCode, expiring } from "./chat/frames.js";
 import { expiryNoticeMs } from "./chat/renewal.js";
 import type { RoomTokenProviders } from "./chat/room-tokens.js";
-import { count, type RealtimeCensus, type RealtimeMetrics } from "./metrics.js";
+import { count, type RealtimeCounts, type RealtimeMetrics } from "./metrics.js";
 import type { Publisher } from "./rooms/connection.js";
 import { type Hub, ServerHub } from "./rooms/hub.js";
 import { LocalHub } from "./rooms/local-hub.js";
@@ -115,11 +115,11 @@ export class Realtime {
     this.#hub.onBuried = () => this.#buried();
     this.#timer = setInterval(() => this.#tick(), tickIntervalMs);
     this.#timer.unref();
-    metrics.censusFrom(() => this.census());
+    metrics.countsFrom(() => this.counts());
   }
 
   /** The current counts. */
-  census(): RealtimeCensus {
+  counts(): RealtimeCounts {
     return {
       connections: this.#hub.open.size,
       rooms: this.#hub.openRooms,

@@ -40,7 +40,7 @@ export async function shadowedRoutes<T>(
   const longest = Math.max(0, ...routes.map(({ template }) => template.segments.length)) + 1;
   const shadowed: Shadowed<T>[] = [];
   for (const route of routes.filter(mayBeShadowed)) {
-    const by = takersOf(route, router, fresh, longest, pace);
+    const by = matchedRoutes(route, router, fresh, longest, pace);
     if (by.length > 0) shadowed.push({ route, by });
     if (pace.spent(0)) await pace.nextTurn();
   }
@@ -48,7 +48,7 @@ export async function shadowedRoutes<T>(
 }
 
 /** The routes that take the paths of a route; none where one path reaches it. */
-function takersOf<T>(
+function matchedRoutes<T>(
   route: TrieEntry<T>,
   router: Router<T>,
   fresh: string,
@@ -56,7 +56,7 @@ function takersOf<T>(
   pace: Pace,
 ): readonly T[] {
   const { method, template, value } = route;
-  const takers = new Set<T>();
+  const matched = new Set<T>();
   const widest = template.segments.some(({ kind }) => kind === "multi") ? longest : 0;
   for (let width = widest; width >= 0; width -= 1) {
     const path = pathOf(template, fresh, width);
@@ -65,9 +65,9 @@ function takersOf<T>(
     const match = router.match(method === anyMethod ? "" : method, path);
     if (match.kind !== "found") continue;
     if (match.value === value) return [];
-    takers.add(match.value);
+    matched.add(match.value);
   }
-  return [...takers].slice(0, maxShown);
+  return [...matched].slice(0, maxShown);
 }
 
 /** A path of the template whose `**` takes `width` segments. */

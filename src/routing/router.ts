@@ -263,10 +263,10 @@ export function lookUpRoute<T>(router: Router<T>, method: string, path: string):
   const match = router.match(method, path);
   if (match.kind !== "method") return match;
   if (method === "HEAD" && match.allow.includes("GET")) return lookUpRoute(router, "GET", path);
-  return { kind: method === "OPTIONS" ? "options" : "method", allow: answeredMethods(match.allow) };
+  return { kind: method === "OPTIONS" ? "options" : "method", allow: servedMethods(match.allow) };
 }
 
-function answeredMethods(methods: readonly string[]): string[] {
+function servedMethods(methods: readonly string[]): string[] {
   const all = new Set([...methods, "OPTIONS"]);
   if (all.has("GET")) all.add("HEAD");
   return [...all].sort();

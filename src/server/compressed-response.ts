@@ -107,7 +107,8 @@ export class CompressedResponse implements ResponseWriter {
     let type: string | undefined;
     let varies = false;
     for (const [name, value] of headers) {
-      if (untouchable.has(name) || (name === "cache-control" && noTransform.test(value))) return unchanged;
+      if (notCompressedWith.has(name) || (name === "cache-control" && noTransform.test(value)))
+        return unchanged;
       if (name === "content-type") type = value;
       else if (name === "vary") varies ||= /(^|,)\s*(\*|accept-encoding)\s*(,|$)/i.test(value);
     }
@@ -133,7 +134,7 @@ interface Negotiated {
 const uncoded: ReadonlySet<number> = new Set([204, 205, 206]);
 
 /** With one of these the bytes of a response stay as they are: they are compressed, a range, or covered by a digest. */
-const untouchable: ReadonlySet<string> = new Set([
+const notCompressedWith: ReadonlySet<string> = new Set([
   "content-encoding",
   "content-range",
   "content-digest",
@@ -177,7 +178,7 @@ class CompressedBody implements BodyWriter {
   #pendingBytes = 0;
   /** The compressor works, or is about to. */
   #busy = false;
-  #endAsked = false;
+  #endRequested = false;
   #trailers: HeaderList | undefined;
   #over = false;
   #behind = false;
@@ -207,7 +208,7 @@ class CompressedBody implements BodyWriter {
   }
 
   write(chunk: string | Uint8Array): boolean {
-    if (this.#over || this.#endAsked || chunk.length === 0) return !this.#behind;
+    if (this.#over || this.#endRequested || chunk.length === 0) return !this.#behind;
     const bytes = bytesOf(chunk);
     if (this.#left !== undefined) {
       this.#left -= bytes.length;
@@ -228,12 +229,12 @@ class CompressedBody implements BodyWriter {
   }
 
   end(trailers?: HeaderList): void {
-    if (this.#over || this.#endAsked) return;
+    if (this.#over || this.#endRequested) return;
     if (this.#left !== undefined && this.#left > 0) {
       this.#abandon();
       return;
     }
-    this.#endAsked = true;
+    this.#endRequested = true;
     this.#trailers = trailers;
     this.#schedule();
   }
@@ -266,14 +267,14 @@ class CompressedBody implements BodyWriter {
     if (this.#over) return;
     if (this.#pendingBytes === 0) {
       this.#busy = false;
-      if (this.#endAsked) this.#compressor.end();
+      if (this.#endRequested) this.#compressor.end();
       return;
     }
     const [first] = this.#pending;
     const bytes = this.#pending.length === 1 ? (first as Uint8Array) : Buffer.concat(this.#pending);
     this.#pending = [];
     this.#pendingBytes = 0;
-    if (this.#endAsked) {
+    if (this.#endRequested) {
       this.#compressor.end(bytes);
       return;
     }

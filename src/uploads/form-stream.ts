@@ -79,7 +79,7 @@ class FormStreamReader implements FormReader {
   readonly #fields: FormFields;
   readonly #parser: MultipartParser;
   readonly #encodeFirst: () => Uint8Array;
-  readonly #says: boolean;
+  readonly #setsFields: boolean;
   /** Messages of the piece that is being read. */
   #messages: Uint8Array[] = [];
   #file: "none" | "begun" | "given" = "none";
@@ -88,7 +88,7 @@ class FormStreamReader implements FormReader {
   constructor({ plan, variables, query, contentType, limits }: StreamedForm) {
     const fields = new FormFields(plan);
     this.#fields = fields;
-    this.#says = variables.length > 0 || query !== "";
+    this.#setsFields = variables.length > 0 || query !== "";
     this.#encodeFirst = () => fields.encode(variables, query);
     const parts = new FormParts(fields, limits, {
       begin: () => this.#begin(),
@@ -138,7 +138,7 @@ class FormStreamReader implements FormReader {
 
   #begin(): void {
     this.#file = "begun";
-    if (this.#says || !this.#fields.empty) this.#messages.push(this.#encodeFirst());
+    if (this.#setsFields || !this.#fields.empty) this.#messages.push(this.#encodeFirst());
   }
 
   #emitAll(emit: Emit): void | Promise<void> {

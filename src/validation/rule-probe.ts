@@ -73,14 +73,14 @@ function failureOf(validator: Validator, type: DescMessage): Error | undefined {
 }
 
 /** Failures of evaluation that no value of a field could avoid. */
-const hopeless =
+const unusableRule =
   /^(unbound function|unresolved attribute|error parsing regexp|expression .* outputs|unexpected error)/;
 
 function diagnosticOf(failure: Error, type: DescMessage, bearer: Bearer, model: Model): Diagnostic {
   const element = model.message(type.typeName);
   const field = bearer.kind === "field" ? element?.fieldsByNumber.get(bearer.number) : undefined;
   const line = field?.line ?? element?.line ?? 0;
-  const fatal = failure instanceof CompilationError || hopeless.test(failure.message);
+  const fatal = failure instanceof CompilationError || unusableRule.test(failure.message);
   return {
     severity: fatal ? "error" : "warning",
     message: fatal
@@ -100,8 +100,8 @@ function samples(type: DescMessage): Message[] {
   return Array.from({ length: count }, (_, turn) => {
     const message = reflect(type);
     for (const field of type.fields) {
-      const rivals = field.oneof?.fields;
-      if (rivals === undefined || rivals[turn % rivals.length] === field) fill(message, field);
+      const members = field.oneof?.fields;
+      if (members === undefined || members[turn % members.length] === field) fill(message, field);
     }
     return message.message;
   });

@@ -303,7 +303,7 @@ describe("limits that workers share by lending", () => {
     await machine.settle();
     assert.equal(borrower?.keys, 0);
     machine.now += 100 * interval;
-    machine.bank.tidy();
+    machine.bank.removeFull();
     assert.equal(machine.bank.keys, 0);
   });
 });

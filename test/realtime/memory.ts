@@ -62,7 +62,7 @@ async function repeat(
           return client;
         }),
       ),
-    census: () => realtime.census(),
+    census: () => realtime.counts(),
     sockets: () => [...realtime.local.open],
   };
   const used = [];
@@ -71,10 +71,10 @@ async function repeat(
     await until(() => {
       // Lets go of what is too old.
       broker.rooms(1);
-      const { connections, historyBytes } = realtime.census();
+      const { connections, historyBytes } = realtime.counts();
       return connections === 0 && historyBytes === 0 && realtime.permits.held === 0;
     });
-    assert.deepEqual(realtime.census(), nothing, name);
+    assert.deepEqual(realtime.counts(), nothing, name);
     await registry.metrics();
     const now = await memory();
     if (i >= 0) used.push(now);

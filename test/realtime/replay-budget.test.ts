@@ -60,5 +60,5 @@ test("messages over the replay budget come later, in order and without a gap, be
     const frame = await client.next();
     assert.deepEqual([frame.type, frame.seq], ["receive-message", seq]);
   }
-  await until(() => realtime.census().lagging === 0);
+  await until(() => realtime.counts().lagging === 0);
 });

@@ -217,7 +217,7 @@ describe("work of one turn of the event loop", () => {
     assert.deepEqual(messages(late), [1, 2, 3, 4]);
     const room = world.hub.room("x");
     assert.deepEqual(
-      [room?.lagging, room?.backlog, room?.wave, room?.held.length],
+      [room?.lagging, room?.backlog, room?.deferredFanOut, room?.held.length],
       [0, undefined, undefined, 0],
     );
     assert.equal(world.hub.slow.size, 0);

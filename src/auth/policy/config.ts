@@ -105,7 +105,7 @@ export function checkPolicies(policies: DraftOf<PoliciesConfig> | undefined, fin
     if (policy === undefined) return;
     const path = ["auth", "policies", index];
     checkMatch([...path, "match"], policy, findings);
-    checkDemand(path, policy, findings);
+    checkRequirement(path, policy, findings);
     const { name } = policy;
     if (name === undefined) return;
     const earlier = first.get(name);
@@ -136,8 +136,8 @@ function checkMatch(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings)
 
 const rpcPattern = /^([A-Za-z_][A-Za-z0-9_]*\.)*([A-Za-z_][A-Za-z0-9_]*\/(\*|[A-Za-z_][A-Za-z0-9_]*)|\*\*)$/;
 
-function checkDemand(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings): void {
-  const { require: demand } = policy;
+function checkRequirement(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings): void {
+  const { require: requirement } = policy;
   if ("deny" in policy) {
     if ("require" in policy)
       findings.error([...at, "deny"], '"deny" refuses every caller; "require" has no effect');
@@ -147,13 +147,14 @@ function checkDemand(at: Path, policy: DraftOf<PolicyConfig>, findings: Findings
     findings.error(at, 'expected "require" or "deny: true"');
     return;
   }
-  if (demand === undefined) return;
-  if (Object.keys(demand).length === 0) {
+  if (requirement === undefined) return;
+  if (Object.keys(requirement).length === 0) {
     findings.error([...at, "require"], "expected scopes, any_scope, claims or rule; this requires nothing");
   }
   for (const key of ["scopes", "any_scope"] as const) {
-    if (demand[key]?.length === 0) findings.error([...at, "require", key], "expected at least one scope");
-    demand[key]?.forEach((scope, index) => {
+    if (requirement[key]?.length === 0)
+      findings.error([...at, "require", key], "expected at least one scope");
+    requirement[key]?.forEach((scope, index) => {
       const scopePath = [...at, "require", key, index];
       // RFC 6749 section 3.3
       if (scope === undefined || /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) return;

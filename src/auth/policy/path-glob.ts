@@ -55,12 +55,12 @@ function matchesAnyReading(items: Items, segments: readonly string[]): boolean {
     const from = states;
     const last = index >= end;
     const segment = fold(segments[index] as string);
-    if (climbs(segment)) return true;
+    if (hasDotSegment(segment)) return true;
     states = step(items, from, segment, last);
     const again = segment.includes("%") ? decodeText(segment) : undefined;
     if (again === undefined || again === segment) continue;
     const decoded = fold(again);
-    if (climbs(decoded)) return true;
+    if (hasDotSegment(decoded)) return true;
     states = either(states, step(items, from, decoded, last));
   }
   return states[items.length] as boolean;
@@ -142,7 +142,7 @@ function either(one: States, other: States): States {
 }
 
 function read(items: Items, from: States, text: string, last: boolean): States {
-  const texts = readings(text, last);
+  const texts = decodings(text, last);
   // An empty segment may count or not.
   const to: States = texts.includes("") ? [...from] : new Array(from.length).fill(false);
   for (let at = 0; at < items.length; at++) {
@@ -155,7 +155,7 @@ function read(items: Items, from: States, text: string, last: boolean): States {
 }
 
 /** A segment as it is, without its parameters, and without the verb if it is the last. */
-function readings(text: string, last: boolean): string[] {
+function decodings(text: string, last: boolean): string[] {
   const bare = text.includes(";") ? [text, text.slice(0, text.indexOf(";"))] : [text];
   if (!last || !text.includes(":")) return bare;
   return bare.flatMap(each => (each.includes(":") ? [each, each.slice(0, each.lastIndexOf(":"))] : [each]));
@@ -164,7 +164,7 @@ function readings(text: string, last: boolean): string[] {
 const separator = /[/\\]|%2f|%5c/;
 
 /** True where a part of a segment would lead elsewhere if it were resolved: then every glob matches. */
-function climbs(segment: string): boolean {
+function hasDotSegment(segment: string): boolean {
   if (!segment.includes(".") && !segment.includes("%2e")) return false;
   return segment.split(separator).some(part => /^(\.|%2e){1,2}(;|$)/.test(part));
 }

@@ -32,14 +32,14 @@ export async function tracedFetch(
   init: RequestInit,
   parent: Span | undefined,
 ): Promise<Response> {
-  const unfollowed: RequestInit = { ...init, redirect: "manual" };
+  const withoutRedirects: RequestInit = { ...init, redirect: "manual" };
   const span = httpClientSpan(parent, init.method ?? "GET");
-  if (span === undefined) return fetch(url, unfollowed);
+  if (span === undefined) return fetch(url, withoutRedirects);
   span.setAddress(new URL(url).host);
   const headers = new Headers(init.headers);
   for (const [name, value] of span.headers()) headers.set(name, value);
   try {
-    const response = await fetch(url, { ...unfollowed, headers });
+    const response = await fetch(url, { ...withoutRedirects, headers });
     endHttpSpan(span, response.status);
     return response;
   } catch (error) {

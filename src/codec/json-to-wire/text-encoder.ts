@@ -9,7 +9,7 @@ import { NameTable } from "./name-table.js";
 import { scalarCopy } from "./scalar-copy.js";
 import type { EncodeField } from "./tree-encoder.js";
 
-const stopHere = " if (s.over(c, w)) yield;";
+const pauseCheck = " if (s.over(c, w)) yield;";
 
 /** Members that one 32-bit word can mark as seen. */
 const bitsOfWord = 31;
@@ -78,7 +78,7 @@ function objectSource(
     }
     source.add(`${writer.field(item)} break;`);
   });
-  source.add(`default: throw ${bail};`, "}", inSteps ? stopHere : "", "} while (c.nextMember());");
+  source.add(`default: throw ${bail};`, "}", inSteps ? pauseCheck : "", "} while (c.nextMember());");
   fields.forEach(({ field }, index) => {
     if (field.presence !== "required" || field.repeated || apart.has(field)) return;
     source.add(
@@ -171,7 +171,7 @@ class TextSource {
   }
 
   get #stop(): string {
-    return this.#inSteps ? stopHere : "";
+    return this.#inSteps ? pauseCheck : "";
   }
 
   #deep(body: string): string {

@@ -82,7 +82,7 @@ export function wholeSteps(steps: PrintSteps, zero: string): PrintSteps {
   };
 }
 
-const stopHere = "if (s.over(r, j)) yield;";
+const pauseCheck = "if (s.over(r, j)) yield;";
 
 /** Where and how fields are printed. */
 interface PrintContext {
@@ -124,7 +124,7 @@ function printFields(
       ? `default: r.spend(${cost.unknownField}); r.skip(tag, depth);`
       : `default: throw ${bail};`,
   );
-  source.add("}", context.inSteps ? stopHere : "", "}", `if (r.pos !== end) throw ${bail};`);
+  source.add("}", context.inSteps ? pauseCheck : "", "}", `if (r.pos !== end) throw ${bail};`);
   fields.forEach((item, index) => {
     const { field } = item;
     const unseen = `(s${Math.floor(index / bitsOfWord)} & ${1 << (index % bitsOfWord)}) === 0`;
@@ -149,7 +149,7 @@ function printCases(
   const { field, value } = item;
   const { level, inSteps } = context;
   const bail = source.link(BAIL);
-  const stop = inSteps ? ` ${stopHere}` : "";
+  const stop = inSteps ? ` ${pauseCheck}` : "";
   const isOpening = field.repeated || value.kind === "map";
   const head = `${isOpening ? `if (${level.value} <= 0) throw ${bail}; ` : ""}j.piece(${name});`;
   if (field.delimited && value.kind !== "map") return [[tagOf(field.number, START_GROUP), `throw ${bail};`]];
@@ -209,7 +209,7 @@ function printMap(
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.key.number, wireTypeOf(entry.key.kind))}) throw ${bail};`,
     `key = ${source.link(readKey)}(r); if (keys === undefined) keys = new Set(); else if (keys.has(key)) throw ${bail}; keys.add(key);`,
     `if (r.pos >= q || r.tag() !== ${tagOf(entry.value.number, wireTypeOf(entry.value.kind))}) throw ${bail};`,
-    `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};${inSteps ? ` ${stopHere}` : ""}`,
+    `j.text(key); j.byte(58); ${body} if (r.pos !== q) throw ${bail};${inSteps ? ` ${pauseCheck}` : ""}`,
   ].join(" ");
   return `keys = undefined; ${printRun(tagOf(field.number, LENGTH), head, one, objectBrackets)}`;
 }

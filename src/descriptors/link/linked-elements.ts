@@ -70,7 +70,7 @@ export class LinkedFile implements FileDescriptor {
     return this.#source.options?.has(number) ?? true;
   }
 
-  readPlaces(): Steps {
+  readLocations(): Steps {
     return this.info.decode();
   }
 

@@ -110,12 +110,13 @@ export class LinkedModel implements Model {
 
   /**
    * Links services.
-   * @param places whether to decode positions, too, where that takes long
+   * @param withLocations whether to decode positions, too, where that takes long
    */
-  *linkServices(places: boolean): Steps {
+  *linkServices(withLocations: boolean): Steps {
     for (const symbol of this.#linkage.services) {
       const file = this.#file(symbol);
-      if (places && (symbol.file.proto.sourceCodeInfo?.length ?? 0) > manyBytes) yield* file.info.decode();
+      if (withLocations && (symbol.file.proto.sourceCodeInfo?.length ?? 0) > manyBytes)
+        yield* file.info.decode();
       this.services.set(symbol.fullName, yield* linkService(this, file, symbol));
     }
   }

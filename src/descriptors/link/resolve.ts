@@ -12,7 +12,7 @@ import { LazyMessage } from "../lazy-proto.js";
 import { parentOf, qualify } from "../names.js";
 import type { SourceFile } from "../source-file.js";
 import { givesWay } from "../source-file.js";
-import { nowhere } from "./source-info.js";
+import { noLocation } from "./source-info.js";
 import {
   type DescriptorSymbol,
   type ExtensionSymbol,
@@ -212,22 +212,22 @@ class Resolver {
       this.#reportCopy(name, what, element);
       return;
     }
-    const place = this.#at(element, path);
+    const location = this.#at(element, path);
     if (found !== undefined) {
-      this.problems.error({ message: `"${name}" is ${aKind(found)}, expected ${what}`, ...place });
+      this.problems.error({ message: `"${name}" is ${aKind(found)}, expected ${what}`, ...location });
       return;
     }
     const hidden = this.table.symbols.get(name.replace(/^\./, ""));
     if (hidden !== undefined) {
       const message = `"${name}" is defined in "${hidden.file.proto.name}", which this file does not import`;
-      this.problems.error({ message, ...place });
+      this.problems.error({ message, ...location });
       return;
     }
     const last = name.slice(name.lastIndexOf(".") + 1);
     const plain = name.replace(/^\./, "");
     const candidates = name.includes(".") ? this.table.symbols.keys() : lastNames(this.table.symbols.keys());
     this.problems.error(
-      { message: `unknown type "${name}", expected ${what}`, ...place },
+      { message: `unknown type "${name}", expected ${what}`, ...location },
       candidates,
       name.includes(".") ? plain : last,
     );
@@ -249,7 +249,7 @@ class Resolver {
 
   #at(element: string, path: string) {
     // Positions in descriptor sets are those of files elsewhere.
-    const { line, column } = this.file.parsed === undefined ? nowhere : this.file.info.at(path);
+    const { line, column } = this.file.parsed === undefined ? noLocation : this.file.info.at(path);
     return { position: { file: this.file.origin, line, column }, path: element };
   }
 }

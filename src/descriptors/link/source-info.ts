@@ -2,7 +2,7 @@ import { atOnce, type Steps } from "../../net/pace.js";
 import { decodeLocations } from "../descriptor-codec.js";
 import type { LocationProto } from "../descriptor-proto.js";
 
-export interface Place {
+export interface SourceLocation {
   readonly comment: string;
   /** From 1; 0 where unknown. */
   readonly line: number;
@@ -10,14 +10,14 @@ export interface Place {
 }
 
 const noBytes = new Uint8Array();
-export const nowhere: Place = { comment: "", line: 0, column: 0 };
+export const noLocation: SourceLocation = { comment: "", line: 0, column: 0 };
 
 /** Yields the positions of one file. If it throws, there are none: source info is optional. */
 export type ReadLocations = () => Steps<readonly LocationProto[]>;
 
 /** Comments and lines of one file's elements, read at their first use. */
 export class SourceInfo {
-  #places: Map<string, Place> | undefined;
+  #byPath: Map<string, SourceLocation> | undefined;
 
   constructor(readonly read: ReadLocations) {}
 
@@ -27,28 +27,28 @@ export class SourceInfo {
   }
 
   /** @param path field numbers and indexes from the file down, joined by commas */
-  at(path: string): Place {
-    if (this.#places === undefined) atOnce(this.decode());
-    return this.#places?.get(path) ?? nowhere;
+  at(path: string): SourceLocation {
+    if (this.#byPath === undefined) atOnce(this.decode());
+    return this.#byPath?.get(path) ?? noLocation;
   }
 
   /** Decodes now the rest that is else decoded at its first use. */
   *decode(): Steps {
-    this.#places ??= yield* placesOf(this.read);
+    this.#byPath ??= yield* locationsOf(this.read);
   }
 }
 
-function* placesOf(read: ReadLocations): Steps<Map<string, Place>> {
-  const places = new Map<string, Place>();
+function* locationsOf(read: ReadLocations): Steps<Map<string, SourceLocation>> {
+  const byPath = new Map<string, SourceLocation>();
   for (const { path, span, leadingComments, trailingComments } of yield* locations(read)) {
     yield 1;
     // Elements have a path of even length; the others are their names, numbers and types.
     if (path.length % 2 !== 0) continue;
     const [line = -1, column = -1] = span;
     const text = leadingComments ? leadingComments : (trailingComments ?? "");
-    places.set(path.join(","), { comment: clean(text), line: line + 1, column: column + 1 });
+    byPath.set(path.join(","), { comment: clean(text), line: line + 1, column: column + 1 });
   }
-  return places;
+  return byPath;
 }
 
 function* locations(read: ReadLocations): Steps<readonly LocationProto[]> {

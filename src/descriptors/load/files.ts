@@ -167,7 +167,7 @@ const fileAliases: ReadonlyMap<string, string> = new Map([
 const languageFeatures = ["cpp", "go", "java"].map(name => `google/protobuf/${name}_features.proto`);
 
 /** Where packages are that lie in no folder of their own name. */
-const knownPlaces: ReadonlyMap<string, readonly string[]> = new Map([
+const filesOfPackages: ReadonlyMap<string, readonly string[]> = new Map([
   ["pb", languageFeatures],
   ["grpc.gateway.protoc_gen_openapiv2.options", optionFiles("protoc-gen-openapiv2")],
   ["grpc.gateway.protoc_gen_swagger.options", optionFiles("protoc-gen-swagger")],
@@ -191,8 +191,8 @@ function alwaysBundled(): readonly string[] {
 
 /** Import paths of the bundled files that make up a package. */
 function bundledFilesOf(packageName: string): readonly string[] {
-  const places = knownPlaces.get(packageName);
-  if (places !== undefined) return places;
+  const known = filesOfPackages.get(packageName);
+  if (known !== undefined) return known;
   const folder = `${packageName.replaceAll(".", "/")}/`;
   return bundledNames().filter(name => name.startsWith(folder) && !name.includes("/", folder.length));
 }
@@ -318,8 +318,8 @@ export function* checkCycles(
 function reportCycle(chain: readonly SourceFile[], imported: SourceFile, problems: DiagnosticList): number {
   const names = [...chain.slice(chain.indexOf(imported)), imported].map(file => `"${file.proto.name}"`);
   const last = chain.at(-1)!;
-  const place = last.parsed?.imports.find(({ name }) => name === imported.proto.name);
-  const position = { file: last.origin, line: place?.line ?? 0, column: place?.column ?? 0 };
+  const importLine = last.parsed?.imports.find(({ name }) => name === imported.proto.name);
+  const position = { file: last.origin, line: importLine?.line ?? 0, column: importLine?.column ?? 0 };
   problems.error({ message: `imports form a circle: ${names.join(" imports ")}`, position });
   return names.length / 10;
 }

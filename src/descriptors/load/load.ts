@@ -238,8 +238,8 @@ class Loader {
       for (const { origin, parsed } of importers.get(left) ?? []) {
         yield 1;
         if (warnings.has(origin) || needed.has(origin)) continue;
-        const place = parsed?.imports.find(({ name }) => left.endsWith(`/${name}`));
-        const position = { file: origin, line: place?.line ?? 0, column: place?.column ?? 0 };
+        const importLine = parsed?.imports.find(({ name }) => left.endsWith(`/${name}`));
+        const position = { file: origin, line: importLine?.line ?? 0, column: importLine?.column ?? 0 };
         warnings.set(origin, leftOutWarning(`imports ${left}, which is left out`, position));
       }
     }

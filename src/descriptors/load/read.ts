@@ -142,7 +142,7 @@ export function* readProto(
       source,
       origin,
       proto,
-      info: comments ? SourceInfo.of(proto.sourceCodeInfo) : new SourceInfo(() => placesIn(origin, stamp)),
+      info: comments ? SourceInfo.of(proto.sourceCodeInfo) : new SourceInfo(() => locationsIn(origin, stamp)),
       options: new Set(),
       parsed,
       raw: undefined,
@@ -157,7 +157,7 @@ export function* readProto(
 }
 
 /** The positions of a file that was parsed without them; none where it has changed since. */
-function* placesIn(origin: string, known: FileStats): Steps<readonly LocationProto[]> {
+function* locationsIn(origin: string, known: FileStats): Steps<readonly LocationProto[]> {
   if (!isUnchanged(statSync(origin), known)) return [];
   const { proto } = yield* parseInSteps(utf8.decode(readFileSync(origin)));
   return yield* decodeLocations(proto.sourceCodeInfo ?? new Uint8Array());
@@ -233,14 +233,14 @@ export async function readSet(
     const { left, ranges } = withoutSourceInfo(each);
     const start = each.byteOffset - bytes.byteOffset;
     stripped.push(left);
-    infos.push(() => placesInSet(file, stamp, ranges, start));
+    infos.push(() => locationsInSet(file, stamp, ranges, start));
     if (pace.spent(left.length / bytesPerUnit)) await pace.nextTurn();
   }
   return inTurns(pace, readFiles("set", file, stripped, problems, infos));
 }
 
 /** The source info of one file of a set that was read without it; none where the set has changed since. */
-function* placesInSet(
+function* locationsInSet(
   file: string,
   known: FileStats,
   ranges: readonly Range[],

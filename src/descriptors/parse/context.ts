@@ -36,10 +36,10 @@ export class ParseContext {
   /** Up to where the work of parsing has been counted. */
   #counted = 0;
 
-  /** @param places whether comments and positions are kept */
+  /** @param withLocations whether comments and positions are kept */
   constructor(
     source: string,
-    readonly places: boolean,
+    readonly withLocations: boolean,
   ) {
     this.scanner = new Scanner(source);
     this.leading = this.comments().leading;
@@ -47,7 +47,7 @@ export class ParseContext {
 
   /** The comments between the previous token and this one, where they are kept. */
   comments(): Comments {
-    return this.places ? this.scanner.comments() : noComments;
+    return this.withLocations ? this.scanner.comments() : noComments;
   }
 
   /** Units of the work since the last call: a declaration takes about as long as its characters are many. @param least */
@@ -100,7 +100,7 @@ export class ParseContext {
 
   /** Takes `}`, which is where the declaration ends. */
   close(location: LocationProto): void {
-    if (location !== unplaced) {
+    if (location !== noLocation) {
       const [line = 0, column = 0] = location.span;
       location.span = span(line + 1, column + 1, this.scanner.line, this.scanner.column);
     }
@@ -115,7 +115,7 @@ export class ParseContext {
     column: number,
     trailing: string,
   ): LocationProto {
-    if (!this.places) return unplaced;
+    if (!this.withLocations) return noLocation;
     const location: LocationProto = { path: [...path], span: span(start.line, start.column, line, column) };
     if (start.leading !== "") location.leadingComments = start.leading;
     if (trailing !== "") location.trailingComments = trailing;
@@ -137,7 +137,7 @@ export class ParseContext {
 }
 
 /** Used for all positions where none are kept. */
-const unplaced: LocationProto = { path: [], span: [] };
+const noLocation: LocationProto = { path: [], span: [] };
 
 /** From the first character to behind the last one, in source info's form. */
 function span(line: number, column: number, endLine: number, endColumn: number): number[] {

@@ -12,10 +12,10 @@ import { accept, expect, readIdentifier, readName, readString, unexpected } from
 /**
  * Parses one `.proto` file (https://protobuf.dev/reference/protobuf/edition-2023-spec/, also proto2, proto3), a
  * declaration a step.
- * @param places whether the file gets source info
+ * @param withLocations whether the file gets source info
  * @throws SyntaxFault
  */
-export function* parseInSteps(source: string, places = true): Steps<ParsedFile> {
+export function* parseInSteps(source: string, withLocations = true): Steps<ParsedFile> {
   const proto: FileProto = {
     name: "",
     package: "",
@@ -28,7 +28,7 @@ export function* parseInSteps(source: string, places = true): Steps<ParsedFile> 
     service: [],
     extension: [],
   };
-  const context = new ParseContext(source, places);
+  const context = new ParseContext(source, withLocations);
   const statements: OptionStatement[] = [];
   const { scanner } = context;
   readSyntax(context, proto);

@@ -322,7 +322,7 @@ class Primary implements Gateway {
       }),
       bindings: async () => (await this.#any()?.channel.ask(fetchBindings, null, responseTimeoutMs)) ?? [],
       routes: () => routes,
-      elsewhere: {
+      others: {
         handle: async request => {
           const forwarded = await this.#any()?.channel.ask(forwardOperation, request, responseTimeoutMs);
           if (forwarded === undefined) return undefined;

@@ -41,9 +41,9 @@ export class WorkerMetrics {
 
   /** Of all processes, added up. */
   async states(): Promise<MetricState[]> {
-    const answers = await this.#pool.askAll(fetchMetrics, null, scrapeMs);
+    const responses = await this.#pool.askAll(fetchMetrics, null, scrapeMs);
     const serving = new Set(this.#pool.serving);
-    for (const { worker, response } of answers) {
+    for (const { worker, response } of responses) {
       // One that has ended meanwhile is in the past already.
       if (response !== undefined && serving.has(worker)) this.#reports.set(worker, response);
     }

@@ -44,7 +44,7 @@ class Account<B> extends Linked {
   }
 }
 
-interface Book<B> {
+interface Ledger<B> {
   readonly rate: Rate;
   readonly accounts: Map<string, Account<B>>;
   readonly ring: Ring<Account<B>>;
@@ -56,7 +56,7 @@ interface Book<B> {
  * @template B a borrower
  */
 export class TokenBank<B> {
-  readonly #books = new Map<string, Book<B>>();
+  readonly #ledgers = new Map<string, Ledger<B>>();
   readonly #now: () => number;
   readonly #maxKeys: number;
 
@@ -88,14 +88,14 @@ export class TokenBank<B> {
 
   /** The other borrowers that hold tokens of that key. */
   holders({ limit, key }: Pick<LoanRequest, "limit" | "key">, except: B): B[] {
-    const account = this.#books.get(limit)?.accounts.get(key);
+    const account = this.#ledgers.get(limit)?.accounts.get(key);
     return account === undefined ? [] : [...account.lent.keys()].filter(borrower => borrower !== except);
   }
 
   /** A borrower is gone. Tokens of rates that it held count as used, since they may have been; permits are free again. */
   leave(borrower: B): void {
     const now = this.#now();
-    for (const { rate, accounts } of this.#books.values()) {
+    for (const { rate, accounts } of this.#ledgers.values()) {
       for (const account of accounts.values()) {
         const held = account.lent.get(borrower);
         if (held === undefined) continue;
@@ -107,17 +107,17 @@ export class TokenBank<B> {
   }
 
   /** Removes full buckets. */
-  tidy(): void {
+  removeFull(): void {
     const now = this.#now();
-    for (const [limit, book] of this.#books) {
-      for (const account of book.ring.all()) if (isNew(account, now)) this.#drop(book, account);
-      if (book.accounts.size === 0) this.#books.delete(limit);
+    for (const [limit, ledger] of this.#ledgers) {
+      for (const account of ledger.ring.all()) if (isNew(account, now)) this.#drop(ledger, account);
+      if (ledger.accounts.size === 0) this.#ledgers.delete(limit);
     }
   }
 
   /** How many are kept. */
   get keys(): number {
-    return [...this.#books.values()].reduce((sum, { accounts }) => sum + accounts.size, 0);
+    return [...this.#ledgers.values()].reduce((sum, { accounts }) => sum + accounts.size, 0);
   }
 
   #available({ until, lentSum }: Account<B>, { interval, burst }: Rate, now: number): number {
@@ -126,32 +126,32 @@ export class TokenBank<B> {
   }
 
   #account({ limit, rate, key }: LoanRequest): Account<B> {
-    let book = this.#books.get(limit);
-    if (book === undefined) {
-      book = { rate, accounts: new Map(), ring: new Ring() };
-      this.#books.set(limit, book);
+    let ledger = this.#ledgers.get(limit);
+    if (ledger === undefined) {
+      ledger = { rate, accounts: new Map(), ring: new Ring() };
+      this.#ledgers.set(limit, ledger);
     }
-    let account = book.accounts.get(key);
+    let account = ledger.accounts.get(key);
     if (account === undefined) {
-      this.#makeRoom(book);
+      this.#makeRoom(ledger);
       account = new Account<B>(key);
-      book.accounts.set(key, account);
-    } else book.ring.remove(account);
-    book.ring.add(account);
+      ledger.accounts.set(key, account);
+    } else ledger.ring.remove(account);
+    ledger.ring.add(account);
     return account;
   }
 
   /** Two old keys go for each new one where they are as good as new. */
-  #makeRoom(book: Book<B>): void {
+  #makeRoom(ledger: Ledger<B>): void {
     const now = this.#now();
     for (let looked = 0; looked < 2; looked++) {
-      const { first } = book.ring;
-      if (first === undefined || (!isNew(first, now) && book.accounts.size < this.#maxKeys)) return;
-      this.#drop(book, first);
+      const { first } = ledger.ring;
+      if (first === undefined || (!isNew(first, now) && ledger.accounts.size < this.#maxKeys)) return;
+      this.#drop(ledger, first);
     }
   }
 
-  #drop({ accounts, ring }: Book<B>, account: Account<B>): void {
+  #drop({ accounts, ring }: Ledger<B>, account: Account<B>): void {
     accounts.delete(account.key);
     ring.remove(account);
   }

@@ -50,7 +50,7 @@ class Holding {
 }
 
 /** The tokens of one limit that this worker holds. */
-class Wallet {
+class BorrowedTokens {
   readonly #holdings = new Map<string, Holding>();
   readonly #limit: string;
   #rate: Rate;
@@ -198,7 +198,7 @@ class Wallet {
 
 /** The limits of a worker, whose tokens come from the primary. */
 export class Borrower {
-  readonly #wallets = new Map<string, Wallet>();
+  readonly #byLimit = new Map<string, BorrowedTokens>();
   readonly #lender: Lender;
   readonly #now: () => number;
 
@@ -210,21 +210,21 @@ export class Borrower {
 
   /** The buckets of a limit. */
   store(limit: string, rate: Rate): Store {
-    const wallet = this.#wallet(`${limit} ${rate.burst}/${rate.interval}`, rate);
+    const borrowed = this.#borrowed(`${limit} ${rate.burst}/${rate.interval}`, rate);
     const decide = (holding: Holding, admitted: boolean): Decision => {
       if (admitted) {
         holding.spent++;
         holding.spentAt = this.#now();
       }
-      const debt = wallet.debt(holding);
+      const debt = borrowed.debt(holding);
       return { admitted, debt: admitted ? debt : Math.max(debt, (rate.burst - 1) * rate.interval + 1) };
     };
     return {
       take: key => {
-        const holding = wallet.holding(key);
-        if (wallet.use(key, holding)) return decide(holding, true);
+        const holding = borrowed.holding(key);
+        if (borrowed.use(key, holding)) return decide(holding, true);
         if (holding.emptyUntil > this.#now()) return decide(holding, false);
-        return wallet.wait(key, holding).then(admitted => decide(holding, admitted));
+        return borrowed.wait(key, holding).then(admitted => decide(holding, admitted));
       },
     };
   }
@@ -232,10 +232,10 @@ export class Borrower {
   /** The permits of a limit. Where there were more or fewer before, those in use count on. */
   permits(limit: string, maxPermits: number): ConcurrencyLimiter {
     const most = { interval: 0, burst: maxPermits };
-    const wallet = this.#wallet(`${limit} permits`, most);
-    wallet.rate = most;
+    const borrowed = this.#borrowed(`${limit} permits`, most);
+    borrowed.rate = most;
     const permit = (key: string, holding: Holding): (() => void) => {
-      const { rate } = wallet;
+      const { rate } = borrowed;
       holding.used++;
       let released = false;
       return () => {
@@ -245,41 +245,41 @@ export class Borrower {
         holding.held++;
         holding.idle = 0;
         // There may be fewer now.
-        if (wallet.rate !== rate) wallet.report(key, holding);
+        if (borrowed.rate !== rate) borrowed.report(key, holding);
       };
     };
     return {
       acquire: key => {
-        const holding = wallet.holding(key);
-        if (wallet.use(key, holding)) return permit(key, holding);
+        const holding = borrowed.holding(key);
+        if (borrowed.use(key, holding)) return permit(key, holding);
         if (holding.emptyUntil > this.#now()) return undefined;
-        return wallet.wait(key, holding).then(admitted => (admitted ? permit(key, holding) : undefined));
+        return borrowed.wait(key, holding).then(admitted => (admitted ? permit(key, holding) : undefined));
       },
     };
   }
 
   /** The tokens that the lender requests back for others. */
   recall(limit: string, key: string): Repayment {
-    return this.#wallets.get(limit)?.giveBack(key) ?? { spent: 0, age: 0, returned: 0 };
+    return this.#byLimit.get(limit)?.giveBack(key) ?? { spent: 0, age: 0, returned: 0 };
   }
 
   /** To be called once a second: gives back tokens that were not used recently. */
   sweep(): void {
-    for (const wallet of this.#wallets.values()) wallet.sweep();
+    for (const borrowed of this.#byLimit.values()) borrowed.sweep();
   }
 
   /** How many are kept. */
   get keys(): number {
-    return [...this.#wallets.values()].reduce((sum, { keys }) => sum + keys, 0);
+    return [...this.#byLimit.values()].reduce((sum, { keys }) => sum + keys, 0);
   }
 
-  #wallet(limit: string, rate: Rate): Wallet {
-    let wallet = this.#wallets.get(limit);
-    if (wallet === undefined) {
-      wallet = new Wallet(limit, rate, this.#lender, this.#now);
-      this.#wallets.set(limit, wallet);
+  #borrowed(limit: string, rate: Rate): BorrowedTokens {
+    let borrowed = this.#byLimit.get(limit);
+    if (borrowed === undefined) {
+      borrowed = new BorrowedTokens(limit, rate, this.#lender, this.#now);
+      this.#byLimit.set(limit, borrowed);
     }
-    return wallet;
+    return borrowed;
   }
 }
 

@@ -23,7 +23,7 @@ export class TokenLender {
   readonly #recalls = new Map<string, Promise<void>>();
 
   constructor(pool: Pick<WorkerPool, "onForked">) {
-    setInterval(() => this.#bank.tidy(), tidyMs).unref();
+    setInterval(() => this.#bank.removeFull(), tidyMs).unref();
     pool.onForked(worker => {
       const { channel } = worker;
       this.#workers.add(worker);

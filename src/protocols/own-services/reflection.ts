@@ -36,16 +36,16 @@ class ReflectionCall implements CallReceiver {
   }
 
   message(request: Uint8Array): void {
-    const asked = request.length > maxRequestBytes ? undefined : readRequest(request);
-    if (asked === undefined) {
+    const parsed = request.length > maxRequestBytes ? undefined : readRequest(request);
+    if (parsed === undefined) {
       const expected = "expected a message grpc.reflection.v1.ServerReflectionRequest of at most 16 KiB";
       this.#responder.end(errorStatus(Code.INVALID_ARGUMENT, expected));
       return;
     }
     const writer = new WireWriter();
-    if (asked.host !== "") writer.string(1, asked.host);
+    if (parsed.host !== "") writer.string(1, parsed.host);
     writer.field(2, request);
-    this.#respond(asked, writer);
+    this.#respond(parsed, writer);
     this.#responder.respond(writer.finish());
   }
 
@@ -53,7 +53,7 @@ class ReflectionCall implements CallReceiver {
     this.#responder.end(okStatus);
   }
 
-  #respond({ member, text, number }: Asked, writer: WireWriter): void {
+  #respond({ member, text, number }: ParsedRequest, writer: WireWriter): void {
     switch (member) {
       case Member.FileByName:
         this.#writeFile(writer, this.#files.has(text) ? text : undefined, `file "${shown(text)}"`);
@@ -118,7 +118,7 @@ function writeError(writer: WireWriter, code: number, message: string): void {
 /** Numbers of the members of ServerReflectionRequest.message_request. */
 const Member = { FileByName: 3, Symbol: 4, Extension: 5, ExtensionNumbers: 6, Services: 7 } as const;
 
-interface Asked {
+interface ParsedRequest {
   readonly host: string;
   /** Undefined where none is set; of several the last counts. */
   readonly member: (typeof Member)[keyof typeof Member] | undefined;
@@ -127,19 +127,19 @@ interface Asked {
 }
 
 /** Undefined where the bytes are no ServerReflectionRequest. */
-function readRequest(bytes: Uint8Array): Asked | undefined {
+function readRequest(bytes: Uint8Array): ParsedRequest | undefined {
   try {
     const reader = new WireReader(bytes);
-    let asked: Asked = { host: "", member: undefined, text: "", number: 0 };
+    let parsed: ParsedRequest = { host: "", member: undefined, text: "", number: 0 };
     while (reader.next()) {
       const field = reader.number;
       if (reader.wireType !== LENGTH) reader.skip();
-      else if (field === 1) asked = { ...asked, host: reader.string() };
-      else if (field === Member.Extension) asked = { ...asked, ...readExtension(reader.delimited()) };
-      else if (isTextMember(field)) asked = { ...asked, member: field, text: reader.string() };
+      else if (field === 1) parsed = { ...parsed, host: reader.string() };
+      else if (field === Member.Extension) parsed = { ...parsed, ...readExtension(reader.delimited()) };
+      else if (isTextMember(field)) parsed = { ...parsed, member: field, text: reader.string() };
       else reader.skip();
     }
-    return asked;
+    return parsed;
   } catch {
     return undefined;
   }
@@ -149,7 +149,7 @@ function isTextMember(field: number): field is 3 | 4 | 6 | 7 {
   return field >= Member.FileByName && field <= Member.Services && field !== Member.Extension;
 }
 
-function readExtension(bytes: Uint8Array): Pick<Asked, "member" | "text" | "number"> {
+function readExtension(bytes: Uint8Array): Pick<ParsedRequest, "member" | "text" | "number"> {
   const reader = new WireReader(bytes);
   let text = "";
   let number = 0;

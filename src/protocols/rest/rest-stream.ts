@@ -147,8 +147,8 @@ class RestReader implements MessageReader {
 
   /** Fields of path and query reach the backend also without any element in the body. */
   #emitFirst(emit: EmitMessage): void | Promise<void> {
-    const says = this.#form === "raw" || this.#variables.length > 0 || this.#query !== "";
-    if (!this.#emitted && says) return this.#emit(new Uint8Array(0), emit);
+    const setsFields = this.#form === "raw" || this.#variables.length > 0 || this.#query !== "";
+    if (!this.#emitted && setsFields) return this.#emit(new Uint8Array(0), emit);
   }
 
   #emitAll(values: Generator<Uint8Array>, emit: EmitMessage): Promise<void> | undefined {

@@ -13,11 +13,11 @@ export function roomsRoutes(hub: () => Hub, rooms = true): readonly AdminRoute[]
   const route = (
     method: AdminRoute["method"],
     path: string,
-    answer: (api: RoomsApi, request: AdminRequest) => Promise<unknown>,
+    respond: (api: RoomsApi, request: AdminRequest) => Promise<unknown>,
   ): AdminRoute => ({
     method,
     path: `/realtime${path}`,
-    handle: async (request): Promise<AdminResponse> => ({ status: 200, body: await answer(api, request) }),
+    handle: async (request): Promise<AdminResponse> => ({ status: 200, body: await respond(api, request) }),
   });
   const sockets = [route("POST", "/disconnect", disconnect), route("POST", "/send", send)];
   if (!rooms) return sockets;
@@ -46,7 +46,7 @@ async function broadcast(api: RoomsApi, request: AdminRequest): Promise<unknown>
   const body = new JsonFields(request.body, ["rooms", ...postFields]);
   const rooms = body.texts("rooms");
   const published = await api.broadcast(rooms, postOf(body));
-  return { published: published.map((place, index) => ({ room: rooms[index], ...(place ?? passed) })) };
+  return { published: published.map((position, index) => ({ room: rooms[index], ...(position ?? passed) })) };
 }
 
 /** An ephemeral message has no position. */
@@ -68,8 +68,8 @@ async function history(api: RoomsApi, { parameters, query }: AdminRequest): Prom
   }
   const limit = query.has("limit") ? wholeNumber(query, "limit", 1) : undefined;
   const before = query.has("before") ? wholeNumber(query, "before", 1) : undefined;
-  const asked = { since: sinceOf(query), before, limit };
-  const { messages, replay } = await api.history(parameters.room ?? "", asked);
+  const range = { since: sinceOf(query), before, limit };
+  const { messages, replay } = await api.history(parameters.room ?? "", range);
   return { ...replay, messages: messages.map(frameOf) };
 }
 

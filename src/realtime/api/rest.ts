@@ -44,7 +44,7 @@ export function restEndpoints(
   const endpoint = (
     method: string,
     path: string,
-    answer: (realtime: Realtime, request: LocalRequest) => LocalResponse | Promise<LocalResponse>,
+    respond: (realtime: Realtime, request: LocalRequest) => LocalResponse | Promise<LocalResponse>,
     operation: LocalOperation,
   ): LocalHandler => ({
     method,
@@ -56,7 +56,7 @@ export function restEndpoints(
     dialect: chatApiDialect,
     bodyLimit: undefined,
     operation,
-    handle: request => answer(realtime(), request),
+    handle: request => respond(realtime(), request),
   });
   return [
     endpoint("GET", "/rooms", listRooms, listRoomsOperation),
@@ -70,7 +70,7 @@ function listRooms(
   { hub, local, settings }: Realtime,
   { identity }: LocalRequest,
 ): LocalResponse | Promise<LocalResponse> {
-  const answer = (all: readonly string[]): LocalResponse => {
+  const respond = (all: readonly string[]): LocalResponse => {
     const { roomPolicy } = settings;
     const rooms = all.filter(
       room =>
@@ -81,7 +81,7 @@ function listRooms(
     return json({ rooms });
   };
   const names = hub.roomNames();
-  return whenReady(names, answer);
+  return whenReady(names, respond);
 }
 
 /** Publishes, and returns the message as members get it. Backends are called as for a message of a socket. */

@@ -12,8 +12,8 @@ export interface RoomsApi {
   broadcast(rooms: readonly string[], post: Omit<Post, "room">): Promise<readonly (Published | undefined)[]>;
   rooms(): Promise<readonly RoomSummary[]>;
   members(room: string): Promise<readonly Member[]>;
-  /** @param asked the messages after `since`, or the latest, those below `before` */
-  history(room: string, asked: AskedHistory): Promise<HistoryPage>;
+  /** @param range the messages after `since`, or the latest, those below `before` */
+  history(room: string, range: HistoryRange): Promise<HistoryPage>;
   disconnect(who: DisconnectTarget, reason: string | undefined): Promise<number>;
   /** Makes sockets members of a room. */
   subscribe(who: DisconnectTarget, room: string): Promise<number>;
@@ -34,7 +34,7 @@ export interface DisconnectTarget {
   readonly session?: string | undefined;
 }
 
-export interface AskedHistory {
+export interface HistoryRange {
   readonly since: RoomPosition | undefined;
   readonly before: number | undefined;
   readonly limit: number | undefined;

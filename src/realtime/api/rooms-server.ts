@@ -122,8 +122,8 @@ function handlersOf(api: RoomsApi): Handlers {
     ListRooms: async () => ({ rooms: await api.rooms() }),
     ListMembers: async ({ room }) => ({ members: await api.members(room) }),
     ReadHistory: async ({ room, since, limit, before }) => {
-      const asked = { since, before: Number(before) || undefined, limit: limit || undefined };
-      const { messages, replay } = await api.history(room, asked);
+      const range = { since, before: Number(before) || undefined, limit: limit || undefined };
+      const { messages, replay } = await api.history(room, range);
       const place = replay && { place: replay.position, recovered: replay.recovered };
       return { messages: messages.map(messageOf), ...place };
     },
@@ -189,7 +189,7 @@ function roomsService(
   for (const method of service.methods) {
     definition[method.name] = methodDefinition(method, codecs);
     const handle = handlers[method.name];
-    const answer: handleUnaryCall<object, object> = (call, reply) => {
+    const handleAuthorized: handleUnaryCall<object, object> = (call, reply) => {
       const [authorization] = call.metadata.get("authorization");
       if (!admits(authorization?.toString())) {
         const message = "expected the metadata authorization with the bearer token of realtime.api";
@@ -201,7 +201,7 @@ function roomsService(
         error => reply(failed(failureOf(error))),
       );
     };
-    implementation[method.name] = answer;
+    implementation[method.name] = handleAuthorized;
   }
   return { definition, implementation };
 }

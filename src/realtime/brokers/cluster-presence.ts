@@ -1,7 +1,7 @@
 import { randomHex } from "../../telemetry/ids.js";
 import type { BrokerPresence, LostSession, Member, MemberChange, Receiver, RoomMember } from "./broker.js";
-import { Census } from "./census.js";
 import { NodeMembers } from "./node-members.js";
+import { RoomSessions } from "./room-sessions.js";
 
 /** A change with its room. The room "" has the open sockets, each by the name of its subject. */
 export interface RoomChange {
@@ -26,7 +26,7 @@ export interface Beat {
 /** The store of the members of each node. All methods reject where the server is away. */
 export interface PresenceStore {
   /** Keeps the changes of a node, and publishes them to all nodes that receive their rooms, in order. */
-  write(node: string, changes: readonly RoomChange[], here: NodeMembers): Promise<void>;
+  write(node: string, changes: readonly RoomChange[], local: NodeMembers): Promise<void>;
   read(room: string): Promise<readonly RoomMember[]>;
   /** By the clock of the server. @param claim whether to look for dead nodes */
   beat(node: string, isNew: boolean, claim: boolean): Promise<Beat>;
@@ -53,8 +53,8 @@ const renewMs = 6 * 3_600_000;
 export class ClusterPresence implements BrokerPresence {
   readonly #store: PresenceStore;
   readonly #lease: number;
-  readonly #here = new NodeMembers();
-  readonly #rooms = new Map<string, Census>();
+  readonly #local = new NodeMembers();
+  readonly #rooms = new Map<string, RoomSessions>();
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
   #node = randomHex(6);
@@ -81,12 +81,12 @@ export class ClusterPresence implements BrokerPresence {
   }
 
   enter(room: string, member: Member): void {
-    this.#here.add(room, member);
+    this.#local.add(room, member);
     this.#change(room, member, true);
   }
 
   exit(room: string, member: Member): void {
-    this.#here.delete(room, member);
+    this.#local.delete(room, member);
     this.#change(room, member, false);
   }
 
@@ -111,7 +111,7 @@ export class ClusterPresence implements BrokerPresence {
   /** This node receives a room from now on. */
   opened(room: string): void {
     const each = this.#receiver?.tellsSockets(room);
-    this.#rooms.set(room, new Census(change => this.#receiver?.member(room, change), each));
+    this.#rooms.set(room, new RoomSessions(change => this.#receiver?.member(room, change), each));
     void this.#compare(room, true);
   }
 
@@ -148,8 +148,8 @@ export class ClusterPresence implements BrokerPresence {
     clearInterval(this.#timer);
     clearTimeout(this.#settling);
     await this.#flushed();
-    const changes = this.#here.rooms.flatMap(room =>
-      Array.from(this.#here.of(room), ([session, from]) => this.#changeOf(room, { session, from }, false)),
+    const changes = this.#local.rooms.flatMap(room =>
+      Array.from(this.#local.of(room), ([session, from]) => this.#changeOf(room, { session, from }, false)),
     );
     try {
       await this.#store.tell(changes.filter(({ room }) => room !== ""));
@@ -183,7 +183,7 @@ export class ClusterPresence implements BrokerPresence {
     while (this.#pending.length > 0) {
       const changes = this.#pending.splice(0, batch);
       try {
-        await this.#store.write(this.#node, changes, this.#here);
+        await this.#store.write(this.#node, changes, this.#local);
       } catch {
         // Exits must be announced; current members are announced anew.
         this.#pending.unshift(...changes.filter(({ change }) => !change.entered));
@@ -209,8 +209,8 @@ export class ClusterPresence implements BrokerPresence {
     this.#written = performance.now();
     const left = this.#pending.filter(({ change }) => !change.entered).slice(-maxPending);
     this.#pending = left;
-    for (const room of this.#here.rooms) {
-      for (const [session, from] of this.#here.of(room)) {
+    for (const room of this.#local.rooms) {
+      for (const [session, from] of this.#local.of(room)) {
         this.#pending.push(this.#changeOf(room, { session, from }, true, true));
       }
     }
@@ -233,7 +233,7 @@ export class ClusterPresence implements BrokerPresence {
       this.#isNew = false;
       if (this.#aliveSince > now) this.#aliveSince = now;
       if (state !== "known" && !wasNew) await this.restore();
-      for (const each of dead) await this.#bury(each);
+      for (const each of dead) await this.#announceEnd(each);
     } catch {
       // The link has logged it; the next beat tries again.
       this.#aliveSince = Number.POSITIVE_INFINITY;
@@ -241,7 +241,7 @@ export class ClusterPresence implements BrokerPresence {
   }
 
   /** Announces the exits of a dead node's members. */
-  async #bury(node: string): Promise<void> {
+  async #announceEnd(node: string): Promise<void> {
     const { sessions, changes } = departuresOf(await this.#store.left(node));
     for (let start = 0; start < changes.length; start += batch) {
       await this.#store.tell(changes.slice(start, start + batch));
@@ -258,8 +258,8 @@ export class ClusterPresence implements BrokerPresence {
   }
 
   async #compare(room: string, complete: boolean): Promise<void> {
-    const census = this.#rooms.get(room);
-    census?.asking();
+    const sessions = this.#rooms.get(room);
+    sessions?.beginReading();
     let members: readonly RoomMember[];
     try {
       members = await this.#store.read(room);
@@ -267,9 +267,9 @@ export class ClusterPresence implements BrokerPresence {
       // The connection is lost: when it is back everything is compared.
       return;
     }
-    if (this.#rooms.get(room) !== census) return;
-    const here = this.#here.of(room);
-    census?.compare(members, session => here.has(session), complete);
+    if (this.#rooms.get(room) !== sessions) return;
+    const local = this.#local.of(room);
+    sessions?.compare(members, session => local.has(session), complete);
   }
 }
 

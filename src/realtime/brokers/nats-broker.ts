@@ -100,7 +100,7 @@ class NatsBroker implements Broker {
     );
     this.#presence = new ClusterPresence(new NatsPresence(this.#link, prefix, timeoutMs, leaseMs), leaseMs);
     this.#space = new HoldingSpace(history.maxBytes);
-    this.#timer = setInterval(() => void this.#keepPlaces(), grace / 4);
+    this.#timer = setInterval(() => void this.#keepPositions(), grace / 4);
     this.#timer.unref();
   }
 
@@ -320,7 +320,7 @@ class NatsBroker implements Broker {
   }
 
   /** Rooms with members here keep their epoch, however long they have no messages. */
-  async #keepPlaces(): Promise<void> {
+  async #keepPositions(): Promise<void> {
     if (!this.#link.ready) return;
     try {
       await this.#link.ask(nats => this.#lineage.readClock(nats));

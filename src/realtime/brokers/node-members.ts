@@ -10,7 +10,7 @@ export class NodeMembers {
 
   /** The members of one room. */
   of(room: string): ReadonlyMap<string, string> {
-    return this.#rooms.get(room) ?? nobody;
+    return this.#rooms.get(room) ?? noMembers;
   }
 
   add(room: string, { session, from }: Member): void {
@@ -33,4 +33,4 @@ export class NodeMembers {
   }
 }
 
-const nobody: ReadonlyMap<string, string> = new Map();
+const noMembers: ReadonlyMap<string, string> = new Map();

@@ -6,20 +6,20 @@ const maxSeen = 10_000;
 export const keptSignals = 1000;
 export const signalLifeMs = 3_600_000;
 
-const lastingMark = "!";
+const retainedMark = "!";
 
 /** A signal that nodes starting later also receive, as long as it is kept. */
-export function lastingSignal(text: string): string {
-  return lastingMark + text;
+export function retainedSignal(text: string): string {
+  return retainedMark + text;
 }
 
-export function isLasting(text: string): boolean {
-  return text.startsWith(lastingMark);
+export function isRetained(text: string): boolean {
+  return text.startsWith(retainedMark);
 }
 
-/** The text of a signal, without the mark of lasting ones. */
+/** The text of a signal, without the mark of retained ones. */
 export function signalText(text: string): string {
-  return isLasting(text) ? text.slice(lastingMark.length) : text;
+  return isRetained(text) ? text.slice(retainedMark.length) : text;
 }
 
 /** The control messages of a node, each with an id, so that one that is received live and read again counts once. */
@@ -42,12 +42,12 @@ export class Signals {
     return this.#see(payload.slice(0, space)) ? payload.slice(space + 1) : undefined;
   }
 
-  /** Takes the signals kept by the server. @returns those that this node has missed; of earlier ones the lasting ones */
+  /** Takes the signals kept by the server. @returns those that this node has missed; of earlier ones the retained ones */
   missed(payloads: readonly string[]): string[] {
     const texts = payloads.flatMap(payload => this.read(payload) ?? []);
     const first = !this.#caughtUp;
     this.#caughtUp = true;
-    return first ? texts.filter(isLasting) : texts;
+    return first ? texts.filter(isRetained) : texts;
   }
 
   #see(id: string): boolean {

@@ -22,7 +22,6 @@ import { HoldingSpace, RoomFeed } from "./room-feed.js";
 import {
   acquireLease,
   forgetMembers,
-  lastingSignals,
   leaseVacated,
   listRooms,
   lostSessions,
@@ -34,6 +33,7 @@ import {
   readRoomSince,
   releaseLease,
   renewLease,
+  retainedSignals,
   roomMessage,
   roomNotice,
   signalFromOther,
@@ -102,7 +102,7 @@ export class WorkerBroker implements Broker {
       );
       receiver.lost(new Map(lost));
     });
-    for (const text of await this.ask(lastingSignals, null)) receiver.signal(text);
+    for (const text of await this.ask(retainedSignals, null)) receiver.signal(text);
   }
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {

@@ -52,8 +52,8 @@ export const readRoomHistory = question<
 >("rooms.history");
 export const listRooms = question<{ readonly limit: number }, readonly string[]>("rooms.list");
 export const signalOthers = topic<{ readonly text: string }>("rooms.signal");
-/** The lasting signals from before the worker's start. */
-export const lastingSignals = question<null, readonly string[]>("rooms.lasting");
+/** The retained signals from before the worker's start. */
+export const retainedSignals = question<null, readonly string[]>("rooms.lasting");
 export const writeMembers = question<
   { readonly node: string; readonly changes: readonly RoomChange[] },
   null

@@ -4,11 +4,10 @@ import type { HistoryLimits, Message, Notice, Receiver, RoomMember } from "./bro
 import { departuresOf, type PlacedMember, type RoomChange } from "./cluster-presence.js";
 import { MemoryBroker } from "./memory-broker.js";
 import { NodeMembers } from "./node-members.js";
-import { isLasting, keptSignals, signalLifeMs } from "./signals.js";
+import { isRetained, keptSignals, signalLifeMs } from "./signals.js";
 import {
   acquireLease,
   forgetMembers,
-  lastingSignals,
   leaseVacated,
   listRooms,
   lostSessions,
@@ -20,6 +19,7 @@ import {
   readRoomSince,
   releaseLease,
   renewLease,
+  retainedSignals,
   roomMessage,
   roomNotice,
   signalFromOther,
@@ -42,7 +42,7 @@ export class WorkerRooms {
   readonly #log: MemoryBroker;
   readonly #subscribers = new Map<string, Set<WorkerProcess>>();
   /** Signals for workers that start later, the oldest first. */
-  #lasting: readonly { readonly text: string; readonly at: number }[] = [];
+  #retained: readonly { readonly text: string; readonly at: number }[] = [];
   /** By worker and, there, by the name that it goes by. */
   readonly #members = new Map<WorkerProcess, Map<string, NodeMembers>>();
   /** The tokens of the leases that each worker has acquired, by room. */
@@ -116,13 +116,13 @@ export class WorkerRooms {
       this.#log.history(room, limit, before).map(plain),
     );
     channel.onRequest(listRooms, ({ limit }) => this.#log.rooms(limit));
-    channel.onRequest(lastingSignals, () => {
-      this.#lasting = this.#lasting.filter(({ at }) => at > performance.now() - signalLifeMs);
-      return this.#lasting.map(({ text }) => text);
+    channel.onRequest(retainedSignals, () => {
+      this.#retained = this.#retained.filter(({ at }) => at > performance.now() - signalLifeMs);
+      return this.#retained.map(({ text }) => text);
     });
     channel.onMessage(signalOthers, ({ text }) => {
-      if (isLasting(text))
-        this.#lasting = [...this.#lasting.slice(1 - keptSignals), { text, at: performance.now() }];
+      if (isRetained(text))
+        this.#retained = [...this.#retained.slice(1 - keptSignals), { text, at: performance.now() }];
       for (const other of this.#workers.serving) {
         if (other !== worker) other.channel.send(signalFromOther, { text });
       }
@@ -179,7 +179,7 @@ export class WorkerRooms {
     this.#leases.delete(worker);
     for (const [room, token] of leases) this.#log.leases.release(room, token);
     for (const room of [...this.#subscribers.keys()]) this.#unsubscribe(room, worker);
-    const { sessions, changes } = departuresOf(placed(this.#members.get(worker)));
+    const { sessions, changes } = departuresOf(membersOf(this.#members.get(worker)));
     this.#members.delete(worker);
     for (const { room, change } of changes) this.#send(room, memberChange, { room, change });
     const lost = Array.from(
@@ -191,7 +191,7 @@ export class WorkerRooms {
 }
 
 /** The members at a worker, under all of its node names. */
-function placed(nodes: ReadonlyMap<string, NodeMembers> = new Map()): PlacedMember[] {
+function membersOf(nodes: ReadonlyMap<string, NodeMembers> = new Map()): PlacedMember[] {
   return [...nodes].flatMap(([node, members]) =>
     members.rooms.flatMap(room =>
       Array.from(members.of(room), ([session, from]) => ({ room, member: { session, from, node } })),

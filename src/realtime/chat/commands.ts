@@ -60,7 +60,7 @@ export class Commands {
     // A client that never sent a name has none.
     if (socket.rooms.has(room) || nameProblem(subject) !== undefined) return undefined;
     const done = this.#owner.local.join(socket, room, subject, undefined, position =>
-      this.#tell(socket, joined(room, position)),
+      this.#notify(socket, joined(room, position)),
     );
     return done ?? undefined;
   }
@@ -71,13 +71,13 @@ export class Commands {
     const from = socket.rooms.get(room)?.members.get(socket);
     if (from === undefined || (frame.expired && socket.roomTokens?.has(room))) return undefined;
     local.leave(socket, room);
-    this.#tell(socket, left(room, reason));
+    this.#notify(socket, left(room, reason));
     if (options.bridge === undefined || !local.isBridged("leave", room)) return undefined;
     const notified = options.bridge.event("leave", socket, { type: "leave-room", room_id: room, from });
     return whenReady(notified, () => undefined);
   }
 
-  #tell(socket: Socket, text: string): void {
+  #notify(socket: Socket, text: string): void {
     if (socket.send(text)) count(this.#owner.local.metrics.sent.notice, 1, text.length);
   }
 }

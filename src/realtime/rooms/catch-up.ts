@@ -28,7 +28,7 @@ export class CatchUp {
   run(socket: Socket, room: Room): void {
     while (!socket.closed) {
       const lag = socket.lag?.get(room);
-      if (lag === undefined || lag.asked) return;
+      if (lag === undefined || lag.reading) return;
       const { position } = lag;
       if (position === undefined ? lag.next > room.seq : position.next === undefined) {
         this.owner.left(socket, room);
@@ -40,7 +40,7 @@ export class CatchUp {
         this.#sendBacklog(socket, lag);
         continue;
       }
-      if (isAsking(socket)) return;
+      if (isReading(socket)) return;
       if (!affordable(socket, lag)) {
         this.owner.paced(socket);
         return;
@@ -85,9 +85,9 @@ export class CatchUp {
 
   /** Until the replay is here the socket requests no other: it holds one at most. */
   #catchUpLater(socket: Socket, room: Room, lag: Lag, replay: Promise<Replay>): void {
-    lag.asked = true;
+    lag.reading = true;
     const resume = (replay: Replay): void => {
-      lag.asked = false;
+      lag.reading = false;
       // Else the client must first read the frames of other rooms, and the broker is called again.
       if (this.#ready(socket, room, lag)) this.#send(socket, room, lag, replay);
       if (!socket.closed) this.owner.drained(socket);
@@ -152,8 +152,8 @@ function affordable({ replay }: Socket, { next, charged }: Pick<Lag, "next" | "c
   return next > charged || replay === undefined || replay.open(performance.now());
 }
 
-function isAsking({ lag }: Socket): boolean {
-  for (const { asked } of lag?.values() ?? []) if (asked) return true;
+function isReading({ lag }: Socket): boolean {
+  for (const { reading } of lag?.values() ?? []) if (reading) return true;
   return false;
 }
 

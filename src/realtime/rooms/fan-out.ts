@@ -2,7 +2,7 @@ import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
 import type { Publisher } from "./connection.js";
 import { costOf, type RoomPacer, turnBudget } from "./room-pacer.js";
 import type { RoomTraces } from "./room-traces.js";
-import type { Room, Socket, Wave } from "./socket.js";
+import type { DeferredFanOut, Room, Socket } from "./socket.js";
 
 /** Bytes. */
 export interface FanOutLimits {
@@ -29,7 +29,7 @@ export interface Deferral {
 /** Most cost of a message in one turn; beyond it some members get it in later turns. */
 const maxTurnCost = 2 * turnBudget;
 /** Members between two checks of the cost so far. */
-const waveStep = 16;
+const membersPerStep = 16;
 
 /**
  * Sends to all members of a room at once.
@@ -70,8 +70,10 @@ export class FanOut {
     const bytes = Buffer.byteLength(text);
     const span = seq === 0 ? undefined : this.traces?.delivery(room.name);
     const perMember = costOf(1, bytes);
-    const tooMuch = (room.members.size - room.lagging) * perMember > maxTurnCost;
-    const deferred = tooMuch ? this.deferral.defer(room, seq, Math.ceil(turnBudget / perMember)) : undefined;
+    const exceedsTurn = (room.members.size - room.lagging) * perMember > maxTurnCost;
+    const deferred = exceedsTurn
+      ? this.deferral.defer(room, seq, Math.ceil(turnBudget / perMember))
+      : undefined;
     room.backlog?.add(type, text, bytes, seq, except);
     const skipped = except?.unsubscribe(room.topic) === true;
     let recipients = room.members.size - room.lagging;
@@ -91,7 +93,7 @@ export class FanOut {
       span.set("messaging.message.body.size", bytes);
       span.end();
     }
-    if (deferred !== undefined) this.pacer.begin(room, this.#waveOf(room, deferred, bytes));
+    if (deferred !== undefined) this.pacer.begin(room, this.#deferredFanOut(room, deferred, bytes));
     if (skipped) except.subscribe(room.topic);
     room.bytesSinceSweep += bytes;
     if (room.bytesSinceSweep < this.#quota) return;
@@ -99,11 +101,11 @@ export class FanOut {
     this.deferral.sweep(room);
   }
 
-  #waveOf(room: Room, members: readonly Socket[], bytes: number): Wave {
+  #deferredFanOut(room: Room, members: readonly Socket[], bytes: number): DeferredFanOut {
     let next = 0;
     return {
       advance: () => {
-        for (const end = Math.min(next + waveStep, members.length); next < end; next++) {
+        for (const end = Math.min(next + membersPerStep, members.length); next < end; next++) {
           const member = members[next] as Socket;
           if (this.deferral.resume(member, room)) this.pacer.spend(room, 1, bytes);
         }

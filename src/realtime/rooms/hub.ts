@@ -1,7 +1,7 @@
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Broker, Member, Message, Published, Replay, RoomPosition } from "../brokers/broker.js";
-import { lastingSignal } from "../brokers/signals.js";
+import { retainedSignal } from "../brokers/signals.js";
 import { eventExpected, eventName, keyText, nameProblem } from "../chat/frame-reader.js";
 import type { Command } from "./command.js";
 import type { Content } from "./content.js";
@@ -150,9 +150,9 @@ export class ServerHub implements Hub {
       this.#local.kindOf(command.room);
     }
     const reached = this.#local.onCommand?.(command) ?? 0;
-    const lasting = command.do === "unsubscribe" && command.banned !== undefined;
+    const retained = command.do === "unsubscribe" && command.banned !== undefined;
     const text = JSON.stringify({ command });
-    const signalled = this.#broker.signal(lasting ? lastingSignal(text) : text);
+    const signalled = this.#broker.signal(retained ? retainedSignal(text) : text);
     return signalled instanceof Promise ? signalled.then(() => reached) : reached;
   }
 

@@ -90,7 +90,7 @@ export class Memberships {
     };
     let replay: Replay | undefined | Promise<Replay | undefined>;
     try {
-      const read = () => this.#missed(room, since ?? cachedPlace(room));
+      const read = () => this.#missed(room, since ?? cachedPosition(room));
       replay = room.opening?.then(read) ?? read();
       const { presence } = this.broker;
       if (room.kind.maxMembers !== Number.POSITIVE_INFINITY && presence !== undefined) {
@@ -168,7 +168,7 @@ export class Memberships {
       if (socket.closed) throw gatewayError("CLIENT_CLOSED", "the socket is closed");
       // Other rooms may have been joined while the broker was called.
       this.requireRoom(socket);
-      requirePlace(room, others);
+      requireCapacity(room, others);
     } catch (error) {
       this.#close(room);
       throw error;
@@ -235,12 +235,12 @@ export class Memberships {
 }
 
 /** The first position for a new member of a room that sends its last message to new members. */
-function cachedPlace({ kind, epoch, seq }: Room): RoomPosition | undefined {
+function cachedPosition({ kind, epoch, seq }: Room): RoomPosition | undefined {
   return kind.cache && seq > 0 ? { epoch, seq: seq - 1 } : undefined;
 }
 
 /** @throws GatewayError ROOM_FULL */
-function requirePlace({ members, kind: { maxMembers } }: Room, others: readonly Member[]): void {
+function requireCapacity({ members, kind: { maxMembers } }: Room, others: readonly Member[]): void {
   if (members.size < maxMembers && others.length === 0) return;
   const here = new Set(Array.from(members.keys(), ({ id }) => id));
   for (const { session } of others) here.add(session);

@@ -1,4 +1,4 @@
-import type { HeldDelivery, Room, Socket, Wave } from "./socket.js";
+import type { DeferredFanOut, HeldDelivery, Room, Socket } from "./socket.js";
 
 /**
  * The budget of deliveries of one turn of the event loop, in units of `costOf`, about a microsecond each. Less would
@@ -8,7 +8,7 @@ export const turnBudget = 32_768;
 /** Bytes that cost as much as one delivery more. */
 const unitBytes = 1024;
 /** The share of the budget that may be spent over several turns, which then need no timer. */
-const unnoticed = turnBudget / 8;
+const minScheduledCost = turnBudget / 8;
 /** Most frames that may wait in one room for later turns, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
@@ -38,7 +38,7 @@ export class RoomPacer {
 
   /** Whether the room can send a message now. */
   isFree(room: Room): boolean {
-    return room.held.length === 0 && room.wave === undefined && this.#spent < turnBudget;
+    return room.held.length === 0 && room.deferredFanOut === undefined && this.#spent < turnBudget;
   }
 
   /** Whether the room can send a notice now. */
@@ -64,8 +64,8 @@ export class RoomPacer {
   }
 
   /** The room's last message goes to more members in turns to come, before anything else does. */
-  begin(room: Room, wave: Wave): void {
-    room.wave = wave;
+  begin(room: Room, deferredFanOut: DeferredFanOut): void {
+    room.deferredFanOut = deferredFanOut;
     this.#waiting.add(room);
     this.#schedule();
   }
@@ -75,7 +75,7 @@ export class RoomPacer {
     const cost = costOf(recipients, bytes);
     room.spent += cost;
     this.#spent += cost;
-    if (this.#spent > unnoticed) this.#schedule();
+    if (this.#spent > minScheduledCost) this.#schedule();
   }
 
   #schedule(): void {
@@ -98,7 +98,7 @@ export class RoomPacer {
         continue;
       }
       this.#resume(room, share);
-      if (room.held.length > 0 || room.heldNotices.length > 0 || room.wave !== undefined)
+      if (room.held.length > 0 || room.heldNotices.length > 0 || room.deferredFanOut !== undefined)
         this.#waiting.add(room);
     }
     if (this.#waiting.size > 0) this.#schedule();
@@ -106,8 +106,8 @@ export class RoomPacer {
 
   #resume(room: Room, share: number): void {
     room.spent = 0;
-    while (room.wave !== undefined && room.spent < share) {
-      if (!this.#attempt(() => room.wave?.advance() === true)) room.wave = undefined;
+    while (room.deferredFanOut !== undefined && room.spent < share) {
+      if (!this.#attempt(() => room.deferredFanOut?.advance() === true)) room.deferredFanOut = undefined;
     }
     this.#deliver(room, room.held, share);
     if (room.held.length === 0) this.#deliver(room, room.heldNotices, share);
@@ -115,7 +115,7 @@ export class RoomPacer {
 
   #deliver(room: Room, queue: HeldDelivery[], share: number): void {
     let delivered = 0;
-    for (; delivered < queue.length && room.wave === undefined && room.spent < share; delivered++) {
+    for (; delivered < queue.length && room.deferredFanOut === undefined && room.spent < share; delivered++) {
       const held = queue[delivered] as HeldDelivery;
       room.heldBytes -= held.byteLength;
       this.#attempt(() => held.deliver());

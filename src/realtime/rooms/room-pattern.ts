@@ -88,14 +88,14 @@ export function covers(wide: RoomPattern, narrow: RoomPattern): boolean {
   let reached = new Set([0]);
   for (const symbol of wanted) {
     const next = new Set<number>();
-    for (const place of reached) {
+    for (const index of reached) {
       if (symbol !== any && symbol !== some) {
-        if (symbols[place] === symbol) next.add(place + 1);
+        if (symbols[index] === symbol) next.add(index + 1);
         continue;
       }
       let filled = symbol === any;
-      if (filled) next.add(place);
-      for (let end = place; end < symbols.length; ) {
+      if (filled) next.add(index);
+      for (let end = index; end < symbols.length; ) {
         filled = symbols[end++] !== any || filled;
         if (filled) next.add(end);
       }

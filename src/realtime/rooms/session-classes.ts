@@ -34,7 +34,7 @@ export function isRoomName(name: string): boolean {
 export class SessionClasses {
   readonly #owner: SessionClassesOwner;
   /** Of this node, in the order of their opening. */
-  readonly #here = new Map<string, Set<Socket>>();
+  readonly #local = new Map<string, Set<Socket>>();
   readonly #classes = new WeakMap<Socket, readonly string[]>();
   rules: readonly SessionRule[] = [];
 
@@ -50,14 +50,14 @@ export class SessionClasses {
       const name = classOf(rule, socket.identity);
       if (name === undefined || joined.includes(name)) continue;
       joined.push(name);
-      const sockets = this.#here.get(name) ?? new Set();
-      this.#here.set(name, sockets.add(socket));
+      const sockets = this.#local.get(name) ?? new Set();
+      this.#local.set(name, sockets.add(socket));
       const { presence } = this.#owner.broker;
-      if (presence === undefined) this.#keepHere(rule, sockets);
+      if (presence === undefined) this.#limitLocal(rule, sockets);
       else
-        this.#keepAll(rule, name, socket, presence).catch((error: unknown) => {
+        this.#limitAll(rule, name, socket, presence).catch((error: unknown) => {
           this.#owner.log(error, "sessions of a user on other gateways could not be counted");
-          this.#keepHere(rule, sockets);
+          this.#limitLocal(rule, sockets);
         });
     }
   }
@@ -68,22 +68,22 @@ export class SessionClasses {
     if (joined === undefined) return;
     this.#classes.delete(socket);
     for (const name of joined) {
-      const sockets = this.#here.get(name);
+      const sockets = this.#local.get(name);
       sockets?.delete(socket);
-      if (sockets?.size === 0) this.#here.delete(name);
+      if (sockets?.size === 0) this.#local.delete(name);
       this.#owner.broker.presence?.exit(name, { session: socket.id, from: "" });
     }
   }
 
   /** Where no other node has any, or none can be reached. */
-  #keepHere({ max, over }: SessionRule, sockets: ReadonlySet<Socket>): void {
+  #limitLocal({ max, over }: SessionRule, sockets: ReadonlySet<Socket>): void {
     const all = [...sockets];
     const ended = over === "refuse" ? all.slice(max) : all.slice(0, Math.max(0, all.length - max));
     const [code, reason] = closing[over];
     for (const socket of ended) this.#owner.open.end(socket, code, reason);
   }
 
-  async #keepAll(rule: SessionRule, name: string, socket: Socket, presence: BrokerPresence): Promise<void> {
+  async #limitAll(rule: SessionRule, name: string, socket: Socket, presence: BrokerPresence): Promise<void> {
     // Clocks of nodes differ: the new socket comes after all open ones.
     const times = (await presence.members(name)).map(({ from }) => Number(from));
     if (socket.closed) return;
@@ -93,18 +93,18 @@ export class SessionClasses {
     });
     const all = (await presence.members(name)).toSorted(byAge);
     if (rule.over === "refuse") {
-      const place = all.findIndex(({ session }) => session === socket.id);
-      if (place >= rule.max) this.#owner.open.end(socket, ...closing.refuse);
+      const index = all.findIndex(({ session }) => session === socket.id);
+      if (index >= rule.max) this.#owner.open.end(socket, ...closing.refuse);
       return;
     }
-    for (const { session } of all.slice(0, Math.max(0, all.length - rule.max))) await this.#kick(session);
+    for (const { session } of all.slice(0, Math.max(0, all.length - rule.max))) await this.#end(session);
   }
 
-  async #kick(session: string): Promise<void> {
+  async #end(session: string): Promise<void> {
     const [code, reason] = closing.kick_oldest;
-    const here = this.#owner.open.get(session);
-    if (here !== undefined) {
-      this.#owner.open.end(here, code, reason);
+    const local = this.#owner.open.get(session);
+    if (local !== undefined) {
+      this.#owner.open.end(local, code, reason);
       return;
     }
     const command: Command = { do: "end", who: { session }, code, reason };

@@ -104,7 +104,7 @@ export class SlowConsumers implements Deferral {
       room.backlog ??= new Backlog();
       room.backlog.holders++;
       const position = room.backlog.last;
-      this.#fallBehind(socket, room, { next, position, asked: false, charged: 0, deferred: true });
+      this.#fallBehind(socket, room, { next, position, reading: false, charged: 0, deferred: true });
       deferred.push(socket);
     }
     return deferred;
@@ -125,7 +125,7 @@ export class SlowConsumers implements Deferral {
    * @param charged the last message that the client has requested itself; 0 for none
    */
   follow(socket: Socket, room: Room, from: number, replay?: Replay, charged = 0): void {
-    const lag: Lag = { next: from, position: undefined, asked: false, charged, deferred: false };
+    const lag: Lag = { next: from, position: undefined, reading: false, charged, deferred: false };
     if (charged > 0) socket.replay ??= new ReplayBudget(performance.now());
     this.#fallBehind(socket, room, lag);
     if (replay === undefined) this.#catchUp.run(socket, room);
@@ -217,7 +217,7 @@ export class SlowConsumers implements Deferral {
       this.#fallBehind(socket, room, {
         next: room.seq + 1,
         position: room.backlog.last,
-        asked: false,
+        reading: false,
         charged: 0,
         deferred: false,
       });

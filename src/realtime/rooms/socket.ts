@@ -35,7 +35,7 @@ export interface Lag {
   /** Its position in the room's backlog; undefined where further messages are read from history. */
   position: BacklogEntry | undefined;
   /** The next messages are being requested from the broker. */
-  asked: boolean;
+  reading: boolean;
   /** The last message that the client itself has requested, which its budget pays for; 0 for none. */
   readonly charged: number;
   /** Behind only because one turn of the event loop may not write to all members: `SlowConsumers.defer`. */
@@ -249,7 +249,7 @@ export class Room {
   readonly heldNotices: HeldDelivery[] = [];
   heldBytes = 0;
   /** Members that are still to be sent the last message, before anything that is held. */
-  wave: Wave | undefined = undefined;
+  deferredFanOut: DeferredFanOut | undefined = undefined;
   /** Messages of sockets that the broker has taken and the room has not delivered, by their `seq`. */
   readonly #undelivered: Undelivered[] = [];
   /** The cost of its deliveries in this turn. */
@@ -336,7 +336,7 @@ interface Undelivered extends RoomPosition {
 }
 
 /** Members that a message goes to in turns of the event loop to come. */
-export interface Wave {
+export interface DeferredFanOut {
   /** Sends it to a few more members. @returns false where that were the last ones */
   advance(): boolean;
 }

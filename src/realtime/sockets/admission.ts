@@ -106,10 +106,10 @@ function ask(
   };
   if (settings.bridge === undefined) return admit();
   const frame = { type: "connect", from: socket.subject } as const;
-  const asked = settings.bridge.event("connect", socket, frame, tracer && (span ?? "unrecorded"));
-  return whenReady(asked, verdict => {
-    if (!verdict.allow) throw new GatewayError(verdict.failure);
-    const { rooms = [] } = verdict.frame;
+  const decided = settings.bridge.event("connect", socket, frame, tracer && (span ?? "unrecorded"));
+  return whenReady(decided, outcome => {
+    if (!outcome.allow) throw new GatewayError(outcome.failure);
+    const { rooms = [] } = outcome.frame;
     if (rooms.length > 0) chat.expect(socket, rooms);
     return admit();
   });

@@ -21,9 +21,9 @@ export class PastStreams {
     this.#resetsLeft = maxResets;
   }
 
-  /** @param ours we have reset it before its client had sent all */
-  add(id: number, ours: boolean): void {
-    this.#ended[this.#at] = ours ? -id : id;
+  /** @param resetByUs we have reset it before its client had sent all */
+  add(id: number, resetByUs: boolean): void {
+    this.#ended[this.#at] = resetByUs ? -id : id;
     this.#at = (this.#at + 1) % remembered;
   }
 

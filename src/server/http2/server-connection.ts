@@ -209,7 +209,7 @@ export class ServerConnection
     return this.#held;
   }
 
-  answered(): void {
+  responded(): void {
     this.#underWay--;
   }
 
@@ -218,8 +218,8 @@ export class ServerConnection
   }
 
   override release(stream: ServerStream, code: ErrorCode | undefined): void {
-    const ours = code !== undefined && stream.body?.complete === false;
-    this.#past.add(stream.id, ours);
+    const resetByUs = code !== undefined && stream.body?.complete === false;
+    this.#past.add(stream.id, resetByUs);
     super.release(stream, code);
   }
 
@@ -316,7 +316,7 @@ export class ServerConnection
     this.#underWay++;
     const refused = stream.head.refusal();
     if (refused === undefined) this.#begin(new Http2Exchange(stream, this));
-    else this.#answer(stream, ...refused);
+    else this.#respondRefusal(stream, ...refused);
   }
 
   #begin(exchange: Http2Exchange): void {
@@ -328,7 +328,7 @@ export class ServerConnection
     }
   }
 
-  #answer(stream: ServerStream, reason: Reason, message: string): void {
+  #respondRefusal(stream: ServerStream, reason: Reason, message: string): void {
     const { failure, body } = refusal(reason, message);
     this.#options.refused(failure);
     const bytes = Buffer.from(body);

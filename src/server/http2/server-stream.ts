@@ -21,7 +21,7 @@ export interface ServerStreamHost extends StreamHost {
   /** So many more bytes of requests are kept, or fewer. */
   hold(change: number): void;
   /** The request has its response, or will have none. */
-  answered(): void;
+  responded(): void;
   /** The response is written to its end. */
   completed(): void;
 }
@@ -52,7 +52,7 @@ export class ServerStream extends Http2Stream {
   #ending = false;
   #trailers: HeaderList | undefined;
   /** A response was requested, or will not be. */
-  #answered = false;
+  #responded = false;
   /** It has left its connection. */
   #left = false;
   /** `write` has returned false: the writer of the body has to wait. */
@@ -97,7 +97,7 @@ export class ServerStream extends Http2Stream {
    * already, or the peer is gone.
    */
   respond(status: number, headers: HeaderList, length: number | undefined): boolean {
-    if (this.#answered) return false;
+    if (this.#responded) return false;
     this.#finished();
     if (!this.sending) return false;
     this.#head = { status, headers, length };
@@ -287,13 +287,13 @@ export class ServerStream extends Http2Stream {
   }
 
   #finished(): void {
-    if (this.#answered) return;
-    this.#answered = true;
-    this.#host.answered();
+    if (this.#responded) return;
+    this.#responded = true;
+    this.#host.responded();
   }
 
   #started(): void {
-    if (this.head.header("expect")?.toLowerCase() !== "100-continue" || this.#answered || !this.sending)
+    if (this.head.header("expect")?.toLowerCase() !== "100-continue" || this.#responded || !this.sending)
       return;
     this.#continue = true;
     this.#host.enlist(this);

@@ -45,7 +45,7 @@ export class NodeConnection {
       return;
     }
     this.#waiting.push(exchange);
-    this.#stalled ??= setTimeout(() => this.#goOn(), stallMs);
+    this.#stalled ??= setTimeout(() => this.#continue(), stallMs);
   }
 
   /** A response is out. */
@@ -98,10 +98,10 @@ export class NodeConnection {
   }
 
   /** A request under way may take long, which is no reason to buffer more bytes for the client. */
-  #goOn(): void {
+  #continue(): void {
     this.#allowed = this.#begun + batch;
     this.#beginWaiting();
-    if (this.#waiting.length > 0) this.#stalled = setTimeout(() => this.#goOn(), stallMs);
+    if (this.#waiting.length > 0) this.#stalled = setTimeout(() => this.#continue(), stallMs);
   }
 
   #hasRoom(): boolean {

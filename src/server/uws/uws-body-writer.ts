@@ -48,7 +48,7 @@ export class UwsBodyWriter implements BodyWriter {
   /** Offset in the body of the first piece that waits. */
   #pendingStart = 0;
   #begun = false;
-  #endAsked = false;
+  #endRequested = false;
   #over = false;
   #behind = false;
   #drained: (() => void) | undefined;
@@ -73,7 +73,7 @@ export class UwsBodyWriter implements BodyWriter {
   }
 
   write(chunk: string | Uint8Array): boolean {
-    if (this.#over || this.#endAsked || chunk.length === 0) return !this.#behind;
+    if (this.#over || this.#endRequested || chunk.length === 0) return !this.#behind;
     const { length } = this.#options;
     const bytes = bytesOf(chunk);
     this.#written += bytes.length;
@@ -101,8 +101,8 @@ export class UwsBodyWriter implements BodyWriter {
 
   /** uWebSockets.js sends no trailers. */
   end(): void {
-    if (this.#over || this.#endAsked) return;
-    this.#endAsked = true;
+    if (this.#over || this.#endRequested) return;
+    this.#endRequested = true;
     const { length } = this.#options;
     if (length !== undefined && this.#written < length) this.#response.close();
     else if (this.#collecting !== undefined) setImmediate(() => this.#sendCollected());
@@ -133,7 +133,7 @@ export class UwsBodyWriter implements BodyWriter {
       for (const chunk of this.#pending.splice(0)) this.#writeChunk(chunk);
       this.#pendingStart = this.#written;
     }
-    if (this.#endAsked && this.#pending.length === 0) this.#finish();
+    if (this.#endRequested && this.#pending.length === 0) this.#finish();
   }
 
   #sendCollected(): void {
@@ -185,7 +185,7 @@ export class UwsBodyWriter implements BodyWriter {
       if (!retry()) return false;
       this.#behind = false;
       if (this.#over) return true;
-      if (this.#endAsked) this.#finish();
+      if (this.#endRequested) this.#finish();
       else this.#drained?.();
       return true;
     });

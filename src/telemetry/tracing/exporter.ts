@@ -29,7 +29,7 @@ const pausesMs = [1000, 5000];
 /** Milliseconds that `close` waits for the last batches. */
 const closeMs = 5000;
 /** Milliseconds between two log lines about lost spans. */
-const complaintMs = 60_000;
+const warningIntervalMs = 60_000;
 
 /** Statuses after which the same may succeed later (OTLP specification, "Retryable Response Codes"). */
 const transient: ReadonlySet<number> = new Set([429, 502, 503, 504]);
@@ -48,7 +48,7 @@ export class SpanExporter implements SpanSink {
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
-  #complainedAt = Number.NEGATIVE_INFINITY;
+  #warnedAt = Number.NEGATIVE_INFINITY;
   /** Ends pauses between two requests; `#requests` ends the one under way. */
   readonly #closing = new AbortController();
   readonly #requests = new TimedRequests();
@@ -174,8 +174,8 @@ export class SpanExporter implements SpanSink {
   #lose(result: "dropped" | "failed", count: number, why: string): void {
     this.#spans.inc({ result }, count);
     const now = performance.now();
-    if (now - this.#complainedAt < complaintMs) return;
-    this.#complainedAt = now;
+    if (now - this.#warnedAt < warningIntervalMs) return;
+    this.#warnedAt = now;
     this.#log.warn({ error: why, collector: this.#url.origin }, "spans of traces are lost");
   }
 }

@@ -22,7 +22,7 @@ export interface BackendRequest {
   /** Aborted when the response is not needed any more. */
   readonly signal: AbortSignal;
   /** Called with the origin of the backend, such as `http://10.0.0.9:8080`, before the request is sent. */
-  goesTo(origin: string): void;
+  sentTo(origin: string): void;
 }
 
 /** The response of an HTTP backend. */
@@ -85,7 +85,7 @@ export class BackendClient {
     const { target, signal, body } = next;
     this.#next = undefined;
     const origin = String(options.origin);
-    next.goesTo(origin);
+    next.sentTo(origin);
     const underWay = this.#underWay.get(origin) ?? 0;
     if (underWay >= this.#maxUnderWay) {
       body?.destroy();

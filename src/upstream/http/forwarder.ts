@@ -70,7 +70,7 @@ export async function createForwarders(prefixes: readonly ForwardedPrefix[]): Pr
         }),
       upgrade: async request => {
         const origin = prefix.next();
-        request.goesTo(origin);
+        request.sentTo(origin);
         const response = await requestUpgrade(request, origin, prefix);
         if (response.kind === "switched") return response;
         return { ...response, headers: clientHeaders(response.headers, prefix.prefix, rewrite) };

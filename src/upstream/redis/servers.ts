@@ -78,13 +78,13 @@ export function redisOptions(
   if (!canMove(servers)) return { ...common, ...(seeds[0] as Address) };
   const ask = async <T>(
     seed: Address,
-    asked: RedisConnectionOptions,
-    question: (redis: Redis) => Promise<T>,
+    configured: RedisConnectionOptions,
+    operation: (redis: Redis) => Promise<T>,
   ) => {
     const seedTls = tlsTo(seed.host);
     const options: RedisConnectionOptions = {
       ...seed,
-      ...asked,
+      ...configured,
       ...(seedTls !== undefined && { tls: seedTls }),
       lazyConnect: true,
       connectTimeout: timeoutMs,
@@ -101,7 +101,7 @@ export function redisOptions(
     });
     try {
       await redis.connect();
-      return await question(redis);
+      return await operation(redis);
     } catch (error) {
       throw failure ?? error;
     } finally {

@@ -7,7 +7,7 @@ import type {
   Published,
   RoomDraft,
 } from "../../../src/realtime/brokers/broker.js";
-import { lastingSignal, signalText } from "../../../src/realtime/brokers/signals.js";
+import { retainedSignal, signalText } from "../../../src/realtime/brokers/signals.js";
 import { GatewayError } from "../../../src/status/failure.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { startWire, type TestServer } from "./servers.js";
@@ -289,7 +289,7 @@ export function describeBroker(kind: BrokerKind): void {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
       await a.broker.signal("passing");
-      await a.broker.signal(lastingSignal("lasting"));
+      await a.broker.signal(retainedSignal("lasting"));
       await b.recorder.until(all => all.length === 2);
       const late = await node(name);
       await late.recorder.until(all => all.length === 1);

@@ -68,7 +68,7 @@ describe("the forwarder", { timeout: 60_000 }, () => {
   ): Promise<BackendResponse> {
     return forwarders
       .of(prefix)
-      .send({ method: "GET", target, headers: {}, body: undefined, signal, goesTo: () => undefined });
+      .send({ method: "GET", target, headers: {}, body: undefined, signal, sentTo: () => undefined });
   }
 
   for (const path of Object.keys(responses)) {

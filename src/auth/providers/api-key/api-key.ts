@@ -64,7 +64,7 @@ function createApiKeyProvider(
   const read = (): Keys => {
     const { keys, diagnostics } = readApiKeys(config.keys, name, passedHeaders);
     if (diagnostics.length > 0) throw new LoadError(diagnostics);
-    const names = [...keys.values()].flatMap(({ metadata }) => metadata.map(([told]) => told));
+    const names = [...keys.values()].flatMap(({ metadata }) => metadata.map(([name]) => name));
     return { keys, metadataNames: new Set(names) };
   };
   const file = watchedFile(config.keys, read, (problem, { keys }) => {

@@ -54,25 +54,25 @@ interface KeyOptions {
 
 /** The keys that a provider trusts. @throws Error where they are in a file that cannot be used */
 export function jwtKeys(name: string, config: KeyOptions, dependencies: AuthDependencies): TokenKeys {
-  const say = (level: AuthEvent["level"], message: string): void =>
+  const report = (level: AuthEvent["level"], message: string): void =>
     dependencies.log({ level, provider: name, message });
   const { jwks, public_key: pem, secret } = config;
   if (secret !== undefined) {
     const bytes = Buffer.from(secret);
     const least = Math.max(...(config.algorithms ?? []).map(algorithm => Number(algorithm.slice(2)) / 8));
     if (bytes.length < least)
-      say("warn", `the secret is shorter than the ${least} bytes that RFC 7518 §3.2 requires`);
+      report("warn", `the secret is shorter than the ${least} bytes that RFC 7518 §3.2 requires`);
     return fixedKey(createSecretKey(bytes));
   }
   if (pem !== undefined) return fixedKey(publicKey(pem, config.algorithms ?? []));
-  if (jwks !== undefined && Formats.pathOrUrl.isPath?.(jwks)) return fileKeys(jwks, say);
+  if (jwks !== undefined && Formats.pathOrUrl.isPath?.(jwks)) return fileKeys(jwks, report);
   // Without any of the three, loading has checked that there is one issuer.
   const source = jwks ?? String(config.issuer);
   if (isPlainUrl(source))
-    say("warn", "the key set is fetched without TLS; an attacker on the network can replace it");
+    report("warn", "the key set is fetched without TLS; an attacker on the network can replace it");
   const locate =
     jwks === undefined ? (signal: AbortSignal) => discover(source, "jwks_uri", signal) : () => jwks;
-  return remoteKeys(name, source, locate, config, dependencies, say);
+  return remoteKeys(name, source, locate, config, dependencies, report);
 }
 
 /** The key set in a file. @throws Error that names the file */
@@ -93,16 +93,16 @@ export function readJwkSetFile(file: string) {
   }
 }
 
-type Say = (level: AuthEvent["level"], message: string) => void;
+type Report = (level: AuthEvent["level"], message: string) => void;
 
-function fileKeys(file: string, say: Say): TokenKeys {
+function fileKeys(file: string, report: Report): TokenKeys {
   const keys = new KeySet();
   const watched = watchedFile(
     file,
     () => keys.replace(readJwkSetFile(file)),
     problem => {
-      if (problem === undefined) say("info", "the key set has been read again");
-      else say("warn", `${errorMessage(problem)}; keeping the previous keys`);
+      if (problem === undefined) report("info", "the key set has been read again");
+      else report("warn", `${errorMessage(problem)}; keeping the previous keys`);
     },
   );
   return {
@@ -126,7 +126,7 @@ function remoteKeys(
   locate: RemoteKeySetOptions["locate"],
   { refresh, cooldown }: KeyOptions,
   { metrics }: AuthDependencies,
-  say: Say,
+  report: Report,
 ): TokenKeys {
   const counters = metrics.refreshes(name);
   let failing = false;
@@ -138,8 +138,8 @@ function remoteKeys(
     fetched: error => {
       counters[error === undefined ? "success" : "failure"].inc();
       if (error !== undefined)
-        say("warn", notFetched(source, errorMessage(error), keys.fetchedAt !== undefined));
-      else if (failing) say("info", "the key set can be fetched again");
+        report("warn", notFetched(source, errorMessage(error), keys.fetchedAt !== undefined));
+      else if (failing) report("info", "the key set can be fetched again");
       failing = error !== undefined;
     },
   });

@@ -1,5 +1,5 @@
 import { checkReference } from "../../../config/check.js";
-import { credentialVerdict } from "../../../dialects/dialects.js";
+import { credentialRefusal } from "../../../dialects/dialects.js";
 import { Cancellation } from "../../../net/cancellation.js";
 import { errorMessage } from "../../../net/error-text.js";
 import { Code } from "../../../status/code.js";
@@ -110,7 +110,7 @@ function refusalOf({ code, backendCode, message, origin }: CallStatus, token: st
   const text = `${origin} ${code}: ${message.replaceAll(token, "[token]")}`;
   if (!fromBackend(origin)) return new CredentialRefusal("unavailable", text);
   if (refusals.has(code)) return new CredentialRefusal("invalid", text);
-  const { refused, reason } = credentialVerdict((origin === "business" && backendCode) || code);
+  const { refused, reason } = credentialRefusal((origin === "business" && backendCode) || code);
   if (!refused) return new CredentialRefusal("unavailable", text);
   return new CredentialRefusal(reason === "TOKEN_EXPIRED" ? "expired" : "invalid", text, reason);
 }

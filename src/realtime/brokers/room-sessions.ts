@@ -11,8 +11,8 @@ interface Present {
 }
 
 /** The members of one room on all nodes, as notified to its members on this node. */
-export class Census {
-  readonly #told: (change: MemberChange) => void;
+export class RoomSessions {
+  readonly #notify: (change: MemberChange) => void;
   readonly #each: boolean;
   /** By session. */
   readonly #sessions = new Map<string, Present>();
@@ -24,11 +24,11 @@ export class Census {
   #held: MemberChange[] | undefined = [];
 
   /**
-   * @param told called when a name has entered the room by its first session, or left it with its last
-   * @param each `told` of each session
+   * @param notify called when a name has entered the room by its first session, or left it with its last
+   * @param each `notify` for each session
    */
-  constructor(told: (change: MemberChange) => void, each = false) {
-    this.#told = told;
+  constructor(notify: (change: MemberChange) => void, each = false) {
+    this.#notify = notify;
     this.#each = each;
   }
 
@@ -38,7 +38,7 @@ export class Census {
   }
 
   /** The store is being read; `compare` follows. */
-  asking(): void {
+  beginReading(): void {
     this.#changed ??= new Set();
   }
 
@@ -94,13 +94,13 @@ export class Census {
     if (entered) {
       if (known?.from !== from) {
         if (known !== undefined) this.#apply({ ...change, from: known.from, entered: false });
-        if (this.#add(change, false) === 1 || this.#each) this.#told(change);
+        if (this.#add(change, false) === 1 || this.#each) this.#notify(change);
         return;
       }
       const { again, node } = change;
       this.#sessions.set(session, { node, from, found: known.found && again });
       // It came while the members were read.
-      if (known.found && !again && (this.#each || this.#names.get(from) === 1)) this.#told(change);
+      if (known.found && !again && (this.#each || this.#names.get(from) === 1)) this.#notify(change);
       return;
     }
     // A node that was taken for dead has announced, meanwhile, that the session is with it.
@@ -109,7 +109,7 @@ export class Census {
     const left = (this.#names.get(known.from) ?? 1) - 1;
     if (left > 0) this.#names.set(known.from, left);
     else this.#names.delete(known.from);
-    if (left <= 0 || this.#each) this.#told({ ...change, from: known.from });
+    if (left <= 0 || this.#each) this.#notify({ ...change, from: known.from });
   }
 
   /** @returns how many sessions the name has now */
