@@ -192,10 +192,10 @@ describe("rooms fed by a stream of one of two workers", { skip: await uwsSkipped
     await first.client.join("price-ACME", "jdoe");
     await backend.until(() => backend.open.length === 1);
     // The system deals connections out by chance.
-    let other = await open("other 0");
+    let other = await open("other-0");
     for (let n = 1; other.worker === first.worker; n++) {
       other.client.socket.terminate();
-      other = await open(`other ${n}`);
+      other = await open(`other-${n}`);
     }
     await other.client.join("price-ACME", "hsue");
     const reader = new Reader(other.client);
