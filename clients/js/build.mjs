@@ -35,7 +35,10 @@ const [modules, script, fallback, page] = await Promise.all([
   // The chat page of the demo has a copy of its own.
   build({
     ...common,
-    entryPoints: [join(here, "src/index.ts")],
+    stdin: {
+      contents: 'export * from "./src/index.js"; export * from "./src/fallback.js";',
+      resolveDir: here,
+    },
     format: "esm",
     minify: true,
     outfile: join(here, "../../src/demo/page/client.js"),

@@ -91,7 +91,10 @@ describe("the client in a page without WebSockets", {
   const upgrades = ({ requests }: HttpProxy): number =>
     requests.filter(kind => kind === "GET upgrade").length;
 
-  for (const [transport, holds] of [["sse", false]] as const) {
+  for (const [transport, holds] of [
+    ["sse", false],
+    ["poll", true],
+  ] as const) {
     it(`a page of another origin is in a room by ${transport}, offline and online again`, async t => {
       const { page, proxy, other } = await enter(t, holds);
       assert.equal(await by(page), transport);

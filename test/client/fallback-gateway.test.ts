@@ -75,7 +75,8 @@ describe(`the client without WebSockets (${engineUnderTest()})`, () => {
     });
 
     test(`calls of a client by ${name} get their responses`, async t => {
-      const { gateway, close } = await startEcho("", `realtime: { ${served}, calls: [test.v1.Echo/Get] }\n`);
+      const realtime = `realtime: { ${served}, calls: [test.v1.Echo/Get] }\n`;
+      const { gateway, close } = await startEcho("", `${realtime}server: { drain: 500ms }\n`);
       t.after(close);
       const client = connectTo(t, gateway.httpPort, { transports: [transport] });
       const calls = Array.from({ length: 16 }, (_, n) =>
@@ -196,6 +197,19 @@ describe(`the client without WebSockets (${engineUnderTest()})`, () => {
     assert.equal(proxy.requests.filter(kind => kind === "GET upgrade").length, 1);
   });
 
+  test("a client behind a proxy that holds responses back until they are whole polls", async t => {
+    const { httpPort } = await serve(t);
+    const proxy = await startHttpProxy(t, httpPort);
+    proxy.holds = true;
+    const client = connectTo(t, proxy.port, { transports, connectTimeout: 1000 });
+    assert.equal(await openBy(client), "poll");
+    const room = client.room("x", { from: "Ann" });
+    const ledger = new Ledger(room);
+    await room.join();
+    await room.send("through");
+    await ledger.has("through");
+  });
+
   test("a client does not find a session where the gateway serves only WebSockets, and takes one", async t => {
     const gateway = await startTestGateway("realtime: { path: /ws }\n", {});
     t.after(() => gateway.close());
@@ -203,7 +217,7 @@ describe(`the client without WebSockets (${engineUnderTest()})`, () => {
     assert.equal(await openBy(client), "websocket");
   });
 
-  test("members by WebSockets and server-sent events account for every message while gateways are restarted and networks cut", {
+  test("members by WebSockets, server-sent events and polls account for every message while gateways are restarted and networks cut", {
     skip: missing("redis-server"),
   }, async t => {
     const redis = await startRedis();

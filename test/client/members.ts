@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
 import { WebSocket } from "ws";
-import { sseTransport } from "../../clients/js/src/fallback.js";
+import { pollTransport, sseTransport } from "../../clients/js/src/fallback.js";
 import {
   Client,
   type ClientOptions,
@@ -11,11 +11,11 @@ import {
 
 export const webSocket = WebSocket as unknown as WebSocketConstructor;
 
-export const fallbacks: readonly Transport[] = [sseTransport()];
+export const fallbacks: readonly Transport[] = [sseTransport(), pollTransport()];
 /** Those that a client tries, in order. */
 export const transports = ["websocket" as const, ...fallbacks];
 /** Of the configuration of a gateway that serves them. */
-export const served = "path: /ws, transports: [websocket, sse]";
+export const served = "path: /ws, transports: [websocket, sse, poll]";
 
 /** A client of the gateway at that port, closed with the test. */
 export function connectTo(t: TestContext, port: number, more: Partial<ClientOptions> = {}): Client {

@@ -1,7 +1,13 @@
-import { Client } from "./client.js";
+import { Client, pollTransport, sseTransport } from "./client.js";
 
 /** Rows that are kept on the page. */
 const mostRows = 500;
+/** By the name that a connection has, in the order in which they are tried. */
+const transports = new Map([
+  ["websocket", { title: "WebSocket", transport: "websocket" }],
+  ["sse", { title: "server-sent events", transport: sseTransport() }],
+  ["poll", { title: "polling", transport: pollTransport() }],
+]);
 const names = [
   "Ada",
   "Alan",
@@ -50,7 +56,9 @@ function enter(name, place) {
   element("place").textContent = `${name} in ${place}`;
   element("second").href = `/demo#${encodeURIComponent(place)}`;
   history.replaceState(null, "", `#${encodeURIComponent(place)}`);
-  client = new Client({ url: "/ws" });
+  const chosen = transports.get(form.elements.transport.value);
+  const tried = chosen === undefined ? [...transports.values()] : [chosen];
+  client = new Client({ url: "/ws", transports: tried.map(({ transport }) => transport) });
   client.on("state", ({ state, retryIn, code }) => {
     // Connected is who is in the room.
     if (state === "waiting") showState("waiting", retryIn);
@@ -59,7 +67,7 @@ function enter(name, place) {
   });
   room = client.room(place, { from: name, last: mostRows });
   room.on("joined", ({ again, missed }) => {
-    showState("online");
+    showState("online", client.state.transport);
     if (again) resumed(missed);
   });
   room.on("message", showMessage);
@@ -92,7 +100,7 @@ function stopped(why) {
 
 const stateTexts = {
   connecting: () => "Connecting…",
-  online: () => "Connected",
+  online: name => `Connected by ${transports.get(name).title}`,
   waiting: wait => `Connection lost, next try in ${Math.ceil(wait / 1000)} s`,
   stopped: () => "Not connected",
 };

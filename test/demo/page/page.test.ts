@@ -26,8 +26,9 @@ class Visitor {
     page.on("pageerror", error => this.errors.push(error.message));
   }
 
-  async enter(name: string, room: string): Promise<void> {
+  async enter(name: string, room: string, connection = "Whatever passes"): Promise<void> {
     await this.page.goto(`http://127.0.0.1:${this.line.port}/demo`);
+    await this.page.getByLabel("Connection").selectOption(connection);
     await this.page.getByLabel("Your name").fill(name);
     await this.page.getByRole("textbox", { name: "Room" }).fill(room);
     await this.page.getByRole("button", { name: "Join" }).click();
@@ -129,6 +130,29 @@ describe("the chat page of the demo", { skip: chromium === undefined && "Chromiu
     await ann.sees("Bob has left");
     await ann.seesMembers("Ann (you)", "Eve");
     for (const each of [ann, bob, eve]) assert.deepEqual(each.errors, []);
+  });
+
+  it("people on the chat page of the demo talk with each other over different transports", async () => {
+    const ann = await visitor();
+    const bob = await visitor();
+    await ann.enter("Ann", "general");
+    await ann.sees("Connected by WebSocket");
+    await bob.enter("Bob", "general", "Server-sent events");
+    await bob.sees("Connected by server-sent events");
+    const eve = await visitor();
+    await eve.enter("Eve", "general", "Polling");
+    await eve.sees("Connected by polling");
+    await ann.seesMembers("Ann (you)", "Bob", "Eve");
+    const all = [ann, bob, eve];
+    const texts = ["from Ann", "from Bob", "from Eve"];
+    for (const [index, each] of all.entries()) {
+      await each.say(texts[index] ?? "");
+      for (const other of all) await other.sees(texts[index] ?? "");
+    }
+    for (const each of all) {
+      assert.deepEqual(await each.texts(), texts);
+      assert.deepEqual(each.errors, []);
+    }
   });
 
   it("the chat page of the demo shows HTML in names and messages as text", async () => {
