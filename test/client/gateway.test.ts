@@ -8,7 +8,7 @@ import { startLine } from "../demo/page/line.js";
 import { missing, startRedis } from "../realtime/brokers/servers.js";
 import { serve, type TestServer } from "../realtime/harness.js";
 import { get, type Served, serve as serveProcess } from "../workers/served.js";
-import { connectTo, Ledger } from "./members.js";
+import { connectTo, Ledger, served as realtime, transports } from "./members.js";
 
 /** A gateway of two workers. */
 async function serveTwo(t: TestContext): Promise<{ readonly port: number; readonly served: Served }> {
@@ -16,7 +16,7 @@ async function serveTwo(t: TestContext): Promise<{ readonly port: number; readon
 listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }
 upstreams: { echo: { targets: ["127.0.0.1:1"] } }
 services: [{ service: test.v1.Echo, upstream: echo }]
-realtime: { auth: none, origins: ["*"], history: { messages: 1000 }, limits: { message: 1KiB } }
+realtime: { ${realtime}, auth: none, origins: ["*"], history: { messages: 1000 }, limits: { message: 1KiB } }
 server: { workers: 2, drain: 1s }`);
   t.after(() => served.close());
   const ready = await served.logged(({ msg }) => msg === "ready");
@@ -112,13 +112,14 @@ async function refusesLarge(room: Room): Promise<void> {
   await room.send("small");
 }
 
-test("every message is delivered once and in order while the workers of a gateway are killed one after the other", async t => {
+test("every message is delivered once and in order, whatever the transport, while the workers of a gateway are killed one after the other", async t => {
   const { port, served } = await serveTwo(t);
   const admin = served.log.find(({ msg }) => msg === "ready")?.admin;
   const ledgers: Ledger[] = [];
   const rooms: Room[] = [];
   for (let member = 0; member < 6; member++) {
-    const room = connectTo(t, port).room("x", { from: `M${member}` });
+    const transport = transports[member % 3] ?? "websocket";
+    const room = connectTo(t, port, { transports: [transport] }).room("x", { from: `M${member}` });
     rooms.push(room);
     ledgers.push(new Ledger(room));
     await room.join();
@@ -127,7 +128,7 @@ test("every message is delivered once and in order while the workers of a gatewa
   let count = 0;
   const say = async (): Promise<void> => {
     const text = `${++count}`;
-    const outcome = await rooms[0]?.send(text).then(
+    const outcome = await rooms[count % rooms.length]?.send(text).then(
       () => "sent",
       (error: { uncertain: boolean }) => (error.uncertain ? "uncertain" : "refused"),
     );
