@@ -36,6 +36,7 @@ test("an empty section is realtime with every default", () => {
     events: {},
     calls: [],
     bridge: { concurrency: 256, queue: 1024, streams: 1024, calls_per_connection: 16 },
+    feeds: { streams: 1024 },
   });
 });
 
