@@ -1,6 +1,5 @@
 import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
-import { youngGenerationFlags } from "../net/young-generation.js";
 import { ChannelClosed, ProcessChannel } from "./channel.js";
 import type { Question, Topic } from "./topic.js";
 
@@ -105,7 +104,6 @@ export class WorkerPool {
     cluster.setupPrimary({
       exec: this.#options.script,
       args: [],
-      execArgv: [...process.execArgv, ...youngGenerationFlags],
       stdio: ["inherit", "inherit", "inherit", "ipc", "pipe"],
     });
     try {
