@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import { GatewayError } from "../../status/failure.js";
 import type { CallStatus, Channel, StreamHandle } from "../../upstream/channel.js";
+import { keyText } from "../chat/frame-reader.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import type { FeedPlan } from "./compile-feeds.js";
 import type { FeedMetrics } from "./feed-metrics.js";
@@ -136,7 +138,7 @@ export class FeedStream {
     // What a broker elsewhere was given may have arrived though nobody has learned of it. Keys of members have no spaces.
     const own = hub.broker.presence === undefined ? undefined : `feed ${this.#lease.token} ${number}`;
     const sending = {
-      key: cursor === undefined ? own : `feed ${cursor}`,
+      key: cursor === undefined ? own : keyOf(cursor),
       lease: this.#lease.token,
     };
     const attempt = () =>
@@ -186,8 +188,13 @@ export class FeedStream {
 
 /** The value of a member of a JSON object, a string or an integer; undefined where it has none, or its default. */
 export function cursorOf(data: string, name: string): string | undefined {
-  const value = (JSON.parse(data) as Readonly<Record<string, unknown>>)[name];
+  const value = (JSON.parse(data) as Readonly<Record<string, unknown>> | null)?.[name];
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
+}
+
+/** The key of the message with a cursor, in characters that every broker takes. */
+export function keyOf(cursor: string): string {
+  return `feed ${keyText.test(cursor) ? cursor : createHash("sha256").update(cursor).digest("hex")}`;
 }
 
 /** Codes of calls that will fail again, until somebody changes the backend or the configuration. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { WebSocket } from "ws";
+import { cursorOf, keyOf } from "../../../src/realtime/feeds/feed-stream.js";
 import { send, startTestGateway, type TestGateway } from "../../gateway/harness.js";
 import { Client, type Json } from "../harness.js";
 import { pricesProto, startWatchBackend, type WatchBackend } from "./watch-backend.js";
@@ -259,4 +260,15 @@ test("a gateway that drains closes its streams first", async t => {
   await backend.until(() => backend.open.length === 0);
   assert.equal((await client.closed).code, 1012);
   await closing;
+});
+
+test("keys made of cursors have no characters that a broker would not take, and stay different", () => {
+  const cursors = ["17", "a b", "a\r\nb", "a\nb", "é", "", "x".repeat(129), "x".repeat(130)];
+  const keys = cursors.map(keyOf);
+  for (const key of keys) assert.match(key, /^feed [\x21-\x7e]{1,128}$/);
+  assert.equal(new Set(keys).size, cursors.length);
+  assert.deepEqual(
+    ['{"id":"17"}', '{"id":17}', '{"other":1}', "null", '"text"'].map(data => cursorOf(data, "id")),
+    ["17", "17", undefined, undefined, undefined],
+  );
 });
