@@ -16,6 +16,7 @@ const rules: readonly Rule[] = [
   plainListeners,
   streamedUploads,
   browsers,
+  roomTokens,
   tokens,
   logins,
   upstreams,
@@ -115,13 +116,37 @@ function browsers(config: GatewayConfig, report: Report): void {
   const any = "any page may call from the browsers of users; expected the origins of your own pages";
   if (http.cors?.origins.includes("*")) report("medium", "any-origin", ["http", "cors", "origins"], any);
   if (realtime?.origins?.includes("*")) report("medium", "any-origin", ["realtime", "origins"], any);
-  if (realtime !== undefined && authNames(realtime.auth ?? auth.default) === "none")
-    report(
-      "high",
-      "open-sockets",
-      ["realtime"],
-      "anyone may open sockets and join rooms; expected auth with a provider",
-    );
+  if (realtime !== undefined && authNames(realtime.auth ?? auth.default) === "none") {
+    const { rooms } = realtime;
+    const closed = typeof rooms !== "boolean" && rooms.every(({ token }) => token !== undefined);
+    const what = closed ? "anyone may open sockets" : "anyone may open sockets and join rooms";
+    report(closed ? "low" : "high", "open-sockets", ["realtime"], `${what}; expected auth with a provider`);
+  }
+}
+
+/** Tokens for rooms whose providers accept more than a service has signed for this. */
+function roomTokens({ realtime, auth }: GatewayConfig, report: Report): void {
+  if (realtime === undefined || typeof realtime.rooms === "boolean") return;
+  const callers = authNames(realtime.auth ?? auth.default);
+  for (const [index, { token }] of realtime.rooms.entries()) {
+    const provider = token && auth.providers[token.provider];
+    if (token === undefined || provider?.type !== "jwt") continue;
+    const at = ["realtime", "rooms", index, "token", "provider"];
+    if (!provider.required_claims.includes("exp"))
+      report(
+        "medium",
+        "endless-membership",
+        at,
+        "who has a token without exp is a member for as long as the socket is open; expected exp among the required claims of the provider",
+      );
+    if (callers !== "none" && callers.includes(token.provider))
+      report(
+        "low",
+        "shared-room-provider",
+        at,
+        "a token for a room opens sockets, too, and one that opens sockets lets into rooms if it has the claim; expected a provider with an audience of its own",
+      );
+  }
 }
 
 function disclosure(config: GatewayConfig, report: Report): void {

@@ -155,6 +155,20 @@ const cases: [name: string, yaml: string, expected: string[]][] = [
     `${guarded}realtime: { path: /ws, auth: none }\n`,
     ["high open-sockets realtime"],
   ],
+  [
+    "sockets that anyone may open, as less of a risk where all rooms need a token",
+    `${guarded}realtime: { path: /ws, auth: none, rooms: [{ match: "*", token: { provider: users, claim: room } }] }\n`,
+    ["low open-sockets realtime"],
+  ],
+  [
+    "tokens for rooms that never end, or open sockets as well",
+    `${guarded.replace("audience: api }", "audience: api, required_claims: [] }")}realtime: { path: /ws, rooms: [{ match: "*", token: { provider: users, claim: room } }] }\n`,
+    [
+      "high endless-token auth.providers.users.required_claims",
+      "low shared-room-provider realtime.rooms[0].token.provider",
+      "medium endless-membership realtime.rooms[0].token.provider",
+    ],
+  ],
 ];
 for (const [name, yaml, expected] of cases) {
   test(`an audit finds ${name}`, async () => {

@@ -100,6 +100,7 @@ for (const name of [
   "examples/blog.yaml",
   "examples/killrchat.yaml",
   "examples/login.yaml",
+  "examples/rooms.yaml",
 ]) {
   test(`an editor accepts config/${name}`, () => {
     const yaml = readFileSync(new URL(`../../config/${name}`, import.meta.url), "utf8");

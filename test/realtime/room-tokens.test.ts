@@ -136,6 +136,35 @@ test("a member that a server has made stays without a token", async t => {
   assert.deepEqual(client.frames, []);
 });
 
+test("a member with a token that a server has made a member, too, stays after the token's end", async t => {
+  const { open, realtime } = await expiringRoom(t);
+  const client = await open();
+  await client.ask(join("dm-1", "ann.dm-1.1060000"));
+  await realtime.hub.command({ do: "subscribe", who: { subject: "ann" }, room: "dm-1" });
+  t.mock.timers.tick(60_000);
+  assert.equal(
+    (await client.ask({ type: "send-message", room_id: "dm-1", message: "m", id: 1 })).type,
+    "ack",
+  );
+});
+
+test("a join that is refused for another reason leaves no trace of its token", async t => {
+  const full = { rooms: [{ ...section.rooms[0], max_members: 1 }, ...section.rooms.slice(1)], history };
+  const { open } = await serve(t, {
+    settings: {
+      kinds: roomKindsOf(full as typeof section),
+      roomTokens: () => identityOf,
+      authenticator: undefined,
+    },
+    broker: new MemoryBroker(historyLimitsOf(section)),
+  });
+  const [first, second] = [await open(), await open()];
+  await first.ask(join("dm-1", "ann.dm-1."));
+  assert.equal((await second.ask(join("dm-1", "bob.dm-1."))).reason, "ROOM_FULL");
+  await first.ask({ type: "leave-room", room_id: "dm-1", id: "leave" });
+  assert.equal((await second.ask(join("dm-1", "carol.dm-1."))).type, "ack");
+});
+
 test("the project's client requests another token before one ends, and joins anew with one after the end", async t => {
   const { port } = await start(t);
   const client = new Client({ url: `ws://127.0.0.1:${port}/ws`, webSocket: WebSocket as never });

@@ -170,8 +170,7 @@ export class Chat {
   expireTokens(socket: Socket, now: number): void {
     for (const [room, token] of socket.roomTokens ?? []) {
       const { expiresAt = Number.POSITIVE_INFINITY } = token;
-      const gone = !socket.rooms.has(room) && !socket.lanes?.has(room);
-      if (gone || this.local.kinds.isOpen(room)) socket.roomTokens?.delete(room);
+      if (!socket.rooms.has(room) || this.local.kinds.isOpen(room)) socket.roomTokens?.delete(room);
       else if (expiresAt <= now) {
         socket.roomTokens?.delete(room);
         const leave = { type: "unsubscribe", room_id: room, reason: "TOKEN_EXPIRED", expired: true } as const;
@@ -250,29 +249,31 @@ export class Chat {
     this.local.bans.require(frame.room_id, socket.identity?.subject ?? from);
     this.local.kinds.requireOwner(frame.room_id, socket.identity?.subject);
     policy?.require(socket.identity, frame.room_id);
-    if (token !== undefined) {
-      socket.roomTokens ??= new Map();
-      socket.roomTokens.set(frame.room_id, token);
-    }
     if (socket.identity === undefined) socket.subject = from;
     if (
       bridge === undefined ||
       socket.rooms.has(frame.room_id) ||
       !this.local.isBridged("join", frame.room_id)
     )
-      return this.#enter(socket, frame, from);
+      return this.#enter(socket, frame, from, token);
     this.local.requireRoom(socket);
     const entered = whenReady(bridge.event("join", socket, { ...frame, from }), outcome => {
       if (!outcome.allow) throw refused(outcome);
-      return this.#enterAllowed(bridge, socket, frame, rewrittenName(outcome.frame.from, from));
+      return this.#enterAllowed(bridge, socket, frame, rewrittenName(outcome.frame.from, from), token);
     });
     return entered ?? undefined;
   }
 
   /** Where it does not get in after all, the backend believes that it is. */
-  async #enterAllowed(bridge: Bridge, socket: Socket, frame: JoinFrame, from: string): Promise<void> {
+  async #enterAllowed(
+    bridge: Bridge,
+    socket: Socket,
+    frame: JoinFrame,
+    from: string,
+    token: RoomToken | undefined,
+  ): Promise<void> {
     try {
-      await this.#enter(socket, frame, from);
+      await this.#enter(socket, frame, from, token);
     } catch (error) {
       if (this.local.isBridged("leave", frame.room_id))
         await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
@@ -280,8 +281,17 @@ export class Chat {
     }
   }
 
-  #enter(socket: Socket, { room_id: room, since, id }: JoinFrame, from: string): Promise<void> | undefined {
+  #enter(
+    socket: Socket,
+    { room_id: room, since, id }: JoinFrame,
+    from: string,
+    token: RoomToken | undefined,
+  ): Promise<void> | undefined {
     const done = this.local.join(socket, room, from, since, joined => {
+      if (token !== undefined) {
+        socket.roomTokens ??= new Map();
+        socket.roomTokens.set(room, token);
+      }
       if (id !== undefined || since !== undefined) {
         this.respond(socket, ack(id, room, joined, joined.recovered));
       }

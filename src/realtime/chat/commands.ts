@@ -57,6 +57,8 @@ export class Commands {
 
   subscribe(socket: Socket, { room_id: room }: SubscribeFrame): Promise<void> | undefined {
     const { subject } = socket;
+    // It stays, whenever the token ends that it has joined with.
+    socket.roomTokens?.delete(room);
     // A client that never sent a name has none.
     if (socket.rooms.has(room) || nameProblem(subject) !== undefined) return undefined;
     const done = this.#owner.local.join(socket, room, subject, undefined, position =>
