@@ -58,6 +58,7 @@ upstreams:
 services:
   - { service: test.v1.Echo, upstream: items${more} }
 realtime: { path: /ws, auth: none }
+http: { docs: { path: /docs, openapi: /openapi.json, auth: none } }
 `;
 
   async function open(options: BrowserContextOptions = {}): Promise<Page> {
@@ -135,6 +136,18 @@ realtime: { path: /ws, auth: none }
     const reload = page.locator(".reload").first();
     await reload.getByText("services[0].timeout").waitFor();
     await page.getByText(/^upstream broken: 0 of 1 endpoints usable$/).waitFor();
+    await close(page);
+  });
+
+  it("the status page in Chromium lists idle routes of the API before the files of the documents page", async () => {
+    const page = await open();
+    await enter(page);
+    const rows = page.locator("#routes tbody tr");
+    await rows.filter({ hasText: "/docs" }).first().waitFor();
+    const texts = await rows.allTextContents();
+    const firstOfDocuments = texts.findIndex(text => text.includes("/docs") || text.includes("/openapi"));
+    const lastOfApi = texts.findLastIndex(text => text.includes("/v1/items"));
+    assert.ok(lastOfApi >= 0 && lastOfApi < firstOfDocuments, texts.join("\n"));
     await close(page);
   });
 

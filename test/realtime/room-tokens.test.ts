@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { after, before, describe, it, mock, type TestContext, test } from "node:test";
 import { WebSocket } from "ws";
 import { Client } from "../../clients/js/src/index.js";
 import type { Caller } from "../../src/auth/caller.js";
@@ -86,66 +86,80 @@ test("a token for a room must be of the subject that the socket was opened by", 
   assert.equal((await client.ask(join("dm-1", "ann.dm-1."))).type, "ack");
 });
 
-async function expiringRoom(t: TestContext): Promise<TestServer> {
-  t.mock.timers.enable({ apis: ["setInterval", "Date"], now: 1_000_000 });
-  return start(t);
+/** Lets a minute pass, after which the members of this process have been checked for tokens that have ended. */
+async function passMinute({ open }: Pick<TestServer, "open">): Promise<void> {
+  const witness = await open();
+  await witness.ask(join("dm-witness", `witness.dm-witness.${Date.now() + 60_000}`));
+  mock.timers.tick(60_000);
+  let frame = await witness.next();
+  while (frame.type === "expiring") frame = await witness.next();
+  assert.deepEqual(frame, { type: "left", room_id: "dm-witness", reason: "TOKEN_EXPIRED" });
 }
 
-test("a member is notified before its token expires, and leaves the room at its end with the socket open", async t => {
-  const { open } = await expiringRoom(t);
-  const client = await open();
-  await client.ask(join("dm-1", "ann.dm-1.1060000"));
-  t.mock.timers.tick(29_000);
-  await client.settled();
-  assert.deepEqual(client.frames, []);
-  t.mock.timers.tick(1000);
-  assert.deepEqual(await client.next(), { type: "expiring", room_id: "dm-1", expires_in: 30 });
-  t.mock.timers.tick(30_000);
-  assert.deepEqual(await client.next(), { type: "left", room_id: "dm-1", reason: "TOKEN_EXPIRED" });
-  const sent = await client.ask({ type: "send-message", room_id: "dm-1", message: "late", id: 1 });
-  assert.equal(sent.reason, "NOT_A_MEMBER");
-});
+describe("tokens that end", () => {
+  // One clock for all: a timer of one test that is cleared late must not be looked up in the clock of the next.
+  before(() => mock.timers.enable({ apis: ["setInterval", "Date"], now: 1_000_000 }));
+  after(() => mock.timers.reset());
 
-test("another token keeps a member in the room, and nobody sees it leave", async t => {
-  const { open } = await expiringRoom(t);
-  const [client, watcher] = [await open(), await open()];
-  await watcher.ask(join("dm-1", "bob.dm-1."));
-  await client.ask(join("dm-1", "ann.dm-1.1020000"));
-  assert.equal((await watcher.next()).type, "join-room");
-  assert.equal((await client.ask(join("dm-1", "ann.dm-1.1200000"))).type, "ack");
-  t.mock.timers.tick(60_000);
-  await watcher.ask({ type: "send-message", room_id: "dm-1", message: "still here", id: 1 });
-  assert.equal((await client.next()).message, "still here");
-  await watcher.settled();
-  assert.deepEqual(
-    watcher.frames.filter(({ type }) => type !== "receive-message"),
-    [],
-  );
-});
+  it("a member is notified before its token expires, and leaves the room at its end with the socket open", async t => {
+    const { open } = await start(t);
+    const client = await open();
+    await client.ask(join("dm-1", `ann.dm-1.${Date.now() + 60_000}`));
+    mock.timers.tick(29_000);
+    await client.settled();
+    assert.deepEqual(client.frames, []);
+    mock.timers.tick(1000);
+    assert.deepEqual(await client.next(), { type: "expiring", room_id: "dm-1", expires_in: 30 });
+    mock.timers.tick(30_000);
+    assert.deepEqual(await client.next(), { type: "left", room_id: "dm-1", reason: "TOKEN_EXPIRED" });
+    const sent = await client.ask({ type: "send-message", room_id: "dm-1", message: "late", id: 1 });
+    assert.equal(sent.reason, "NOT_A_MEMBER");
+  });
 
-test("a member that a server has made stays without a token", async t => {
-  const { open, realtime } = await expiringRoom(t);
-  const client = await open();
-  await client.ask(join("lobby", undefined, { from: "ann" }));
-  await client.ask(join("dm-1", "ann.dm-1.1010000"));
-  await client.ask({ type: "leave-room", room_id: "dm-1", id: "leave" });
-  await realtime.hub.command({ do: "subscribe", who: { subject: "ann" }, room: "dm-1" });
-  assert.equal((await client.next()).type, "joined");
-  t.mock.timers.tick(60_000);
-  await client.settled();
-  assert.deepEqual(client.frames, []);
-});
+  it("another token keeps a member in the room, and nobody sees it leave", async t => {
+    const server = await start(t);
+    const { open } = server;
+    const [client, watcher] = [await open(), await open()];
+    await watcher.ask(join("dm-1", "bob.dm-1."));
+    await client.ask(join("dm-1", `ann.dm-1.${Date.now() + 20_000}`));
+    assert.equal((await watcher.next()).type, "join-room");
+    assert.equal((await client.ask(join("dm-1", `ann.dm-1.${Date.now() + 200_000}`))).type, "ack");
+    await passMinute(server);
+    await watcher.ask({ type: "send-message", room_id: "dm-1", message: "still here", id: 1 });
+    assert.equal((await client.next()).message, "still here");
+    await watcher.settled();
+    assert.deepEqual(
+      watcher.frames.filter(({ type }) => type !== "receive-message"),
+      [],
+    );
+  });
 
-test("a member with a token that a server has made a member, too, stays after the token's end", async t => {
-  const { open, realtime } = await expiringRoom(t);
-  const client = await open();
-  await client.ask(join("dm-1", "ann.dm-1.1060000"));
-  await realtime.hub.command({ do: "subscribe", who: { subject: "ann" }, room: "dm-1" });
-  t.mock.timers.tick(60_000);
-  assert.equal(
-    (await client.ask({ type: "send-message", room_id: "dm-1", message: "m", id: 1 })).type,
-    "ack",
-  );
+  it("a member that a server has made stays without a token", async t => {
+    const server = await start(t);
+    const { open, realtime } = server;
+    const client = await open();
+    await client.ask(join("lobby", undefined, { from: "ann" }));
+    await client.ask(join("dm-1", `ann.dm-1.${Date.now() + 10_000}`));
+    await client.ask({ type: "leave-room", room_id: "dm-1", id: "leave" });
+    await realtime.hub.command({ do: "subscribe", who: { subject: "ann" }, room: "dm-1" });
+    assert.equal((await client.next()).type, "joined");
+    await passMinute(server);
+    await client.settled();
+    assert.deepEqual(client.frames, []);
+  });
+
+  it("a member with a token that a server has made a member, too, stays after the token's end", async t => {
+    const server = await start(t);
+    const { open, realtime } = server;
+    const client = await open();
+    await client.ask(join("dm-1", `ann.dm-1.${Date.now() + 60_000}`));
+    await realtime.hub.command({ do: "subscribe", who: { subject: "ann" }, room: "dm-1" });
+    await passMinute(server);
+    assert.equal(
+      (await client.ask({ type: "send-message", room_id: "dm-1", message: "m", id: 1 })).type,
+      "ack",
+    );
+  });
 });
 
 test("a join that is refused for another reason leaves no trace of its token", async t => {

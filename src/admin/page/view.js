@@ -100,7 +100,9 @@ export function createView() {
     const found = last.rates.routes.filter(route =>
       `${route.method} ${route.route} ${route.service}`.toLowerCase().includes(wanted),
     );
-    found.sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.requests - a.requests);
+    found.sort(
+      (a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.requests - a.requests || isDocuments(a) - isDocuments(b),
+    );
     routes(found.slice(0, maxRoutesShown), ({ method, route }) => `${method} ${route}`);
   }
 
@@ -184,6 +186,11 @@ function createTiles() {
 
 function badge(method) {
   return make("span", `badge ${methods.has(method) ? method.toLowerCase() : "other"}`, clean(method));
+}
+
+/** The many files of the documents page would hide idle routes of the API. */
+function isDocuments({ service }) {
+  return service === "openapi" ? 1 : 0;
 }
 
 function routeCell(cell, { method, route, service, streams_open: open }) {
