@@ -97,12 +97,13 @@ export function createView() {
 
   function showRoutes() {
     const wanted = byId("filter").value.trim().toLowerCase();
+    // The many files of the documents page are shown to those who look for them.
     const found = last.rates.routes.filter(route =>
-      `${route.method} ${route.route} ${route.service}`.toLowerCase().includes(wanted),
+      wanted === ""
+        ? route.service !== "openapi"
+        : `${route.method} ${route.route} ${route.service}`.toLowerCase().includes(wanted),
     );
-    found.sort(
-      (a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.requests - a.requests || isDocuments(a) - isDocuments(b),
-    );
+    found.sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.requests - a.requests);
     routes(found.slice(0, maxRoutesShown), ({ method, route }) => `${method} ${route}`);
   }
 
@@ -186,11 +187,6 @@ function createTiles() {
 
 function badge(method) {
   return make("span", `badge ${methods.has(method) ? method.toLowerCase() : "other"}`, clean(method));
-}
-
-/** The many files of the documents page would hide idle routes of the API. */
-function isDocuments({ service }) {
-  return service === "openapi" ? 1 : 0;
 }
 
 function routeCell(cell, { method, route, service, streams_open: open }) {
