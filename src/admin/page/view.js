@@ -100,7 +100,7 @@ export function createView() {
     // The many files of the documents page are shown to those who look for them.
     const found = last.rates.routes.filter(route =>
       wanted === ""
-        ? route.service !== "openapi"
+        ? route.service !== "docs"
         : `${route.method} ${route.route} ${route.service}`.toLowerCase().includes(wanted),
     );
     found.sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.requests - a.requests);
