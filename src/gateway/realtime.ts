@@ -2,7 +2,6 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as NetSocket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type Address, parseAddress } from "../config/address.js";
-import { Cancellation } from "../net/cancellation.js";
 import type { ServerTls } from "../net/server-tls.js";
 import type { UwsRoutes } from "../net/uws-addon.js";
 import { OpenStreams } from "../pipeline/open-streams.js";
@@ -110,7 +109,7 @@ export class RealtimeService implements Rooms {
     };
     const { channel, worker } = runtime;
     if (channel !== undefined && worker !== undefined) this.#relay = new SessionRelay(channel, worker);
-    this.#relay?.respond(request => this.fallback.respondHere(request, new Cancellation()));
+    this.#relay?.respond((request, cancellation) => this.fallback.respondHere(request, cancellation));
     this.#bridge = createBridge(runtime.bridge, runtime.tracer);
     this.realtime = new Realtime({
       settings: { ...realtimeSettings(config, section, closedSocketGuard), bridge: this.#bridge },

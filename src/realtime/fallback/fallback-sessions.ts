@@ -60,7 +60,7 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   respond(request: SessionRequest, cancellation: Cancellation): string | Promise<string> {
     const { secret } = request;
     if (!this.#connections.has(secret) && this.#relay?.reaches(secret) === true)
-      return this.#relay.pass(request);
+      return this.#relay.pass(request, cancellation);
     return this.respondHere(request, cancellation);
   }
 

@@ -1,7 +1,8 @@
+import { Cancellation } from "../../net/cancellation.js";
 import { type Failure, GatewayError } from "../../status/failure.js";
 import { ChannelClosed, type ProcessChannel } from "../../workers/channel.js";
-import type { WorkerPool } from "../../workers/pool.js";
-import { question, structured } from "../../workers/topic.js";
+import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
+import { question, structured, topic } from "../../workers/topic.js";
 import { sessionNotFound } from "./fallback-connection.js";
 
 /** A request of a client to a session that is open. */
@@ -17,11 +18,17 @@ export interface SessionRequest {
 /** The body of the response, or why there is none. */
 type RelayedResponse = { readonly body: string } | { readonly failure: Failure };
 
-const relayedRequest = question<SessionRequest, RelayedResponse>(
+/** With a name of its own among those of all workers. */
+type RelayedRequest = SessionRequest & { readonly id: string };
+
+const relayedRequest = question<RelayedRequest, RelayedResponse>(
   "sessions.request",
   structured(),
   structured(),
 );
+
+/** The client of a poll has left. */
+const cancelledPoll = topic<Pick<RelayedRequest, "secret" | "id">>("sessions.cancelled");
 
 /** Milliseconds for a request in another worker, and the time that a poll waits beside. */
 const responseTimeoutMs = 10_000;
@@ -32,6 +39,7 @@ export class SessionRelay {
   /** What secrets of this worker begin with. */
   readonly prefix: string;
   readonly #channel: ProcessChannel;
+  #lastRequest = 0;
 
   /** @param worker its number */
   constructor(channel: ProcessChannel, worker: number) {
@@ -48,20 +56,30 @@ export class SessionRelay {
    * Has the worker respond that has the session.
    * @throws GatewayError (rejects) as that does, SESSION_NOT_FOUND where it has ended
    */
-  async pass(request: SessionRequest): Promise<string> {
-    const response = await this.#channel.ask(relayedRequest, request, timeoutOf(request));
+  async pass(request: SessionRequest, cancellation: Cancellation): Promise<string> {
+    const { action, secret } = request;
+    const id = `${this.prefix}${++this.#lastRequest}`;
+    const requested = this.#channel.ask(relayedRequest, { ...request, id }, timeoutOf(request));
+    if (action === "poll") cancellation.listen(() => this.#channel.send(cancelledPoll, { secret, id }));
+    const response = await requested;
     if ("failure" in response) throw new GatewayError(response.failure);
     return response.body;
   }
 
   /** Responds to requests that have reached other workers. @throws GatewayError (or rejects with it) */
-  respond(to: (request: SessionRequest) => string | Promise<string>): void {
+  respond(to: (request: SessionRequest, cancellation: Cancellation) => string | Promise<string>): void {
+    const cancellations = new Map<string, Cancellation>();
+    this.#channel.onMessage(cancelledPoll, ({ id }) => cancellations.get(id)?.cancel());
     this.#channel.onRequest(relayedRequest, async request => {
+      const cancellation = new Cancellation();
+      cancellations.set(request.id, cancellation);
       try {
-        return { body: await to(request) };
+        return { body: await to(request, cancellation) };
       } catch (error) {
         if (error instanceof GatewayError) return { failure: error.failure };
         throw error;
+      } finally {
+        cancellations.delete(request.id);
       }
     });
   }
@@ -69,10 +87,14 @@ export class SessionRelay {
 
 /** In the primary: passes requests to the workers that have their sessions. */
 export function relaySessions(workers: Pick<WorkerPool, "serving" | "onForked">): void {
+  const holderOf = (secret: string): WorkerProcess | undefined => {
+    const number = workerOf(secret);
+    return workers.serving.find(({ id }) => id === number);
+  };
   workers.onForked(({ channel }) => {
+    channel.onMessage(cancelledPoll, poll => holderOf(poll.secret)?.channel.send(cancelledPoll, poll));
     channel.onRequest(relayedRequest, async request => {
-      const number = workerOf(request.secret);
-      const holder = workers.serving.find(({ id }) => id === number);
+      const holder = holderOf(request.secret);
       try {
         if (holder !== undefined)
           return await holder.channel.ask(relayedRequest, request, timeoutOf(request));
