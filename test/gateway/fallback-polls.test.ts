@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { describe, type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { engineUnderTest } from "../engine.js";
 import { type Answer, ask, framesHeaders } from "./event-stream.js";
 import { startTestGateway, type TestGateway } from "./harness.js";
@@ -184,5 +185,22 @@ describe(`rooms over long polling (${engineUnderTest()})`, () => {
     assert.equal(close?.code, 1012);
     assert.equal(JSON.parse(close?.reason ?? "{}").reason, "SHUTTING_DOWN");
     await closed;
+  });
+
+  test("a gateway that drains does not wait for sessions whose clients cannot poll any more", async () => {
+    const gateway = await startTestGateway(
+      "realtime: { path: /ws, transports: [poll] }\nserver: { drain: 60s }\n",
+      {},
+    );
+    // Nobody polls the one, and nobody confirms the frame of the other.
+    await PollClient.open(gateway.httpPort);
+    const unconfirmed = await PollClient.open(gateway.httpPort);
+    await unconfirmed.say({ type: "ping", id: 1 });
+    await unconfirmed.until(1);
+    const closed = gateway.close().then(() => true);
+    let over = false;
+    // Turns of this process, not time: while it gets no CPU neither goes on.
+    for (let turn = 0; turn < 20 && !over; turn++) over = await Promise.race([closed, delay(1000, false)]);
+    assert.ok(over, "the gateway still waits");
   });
 });

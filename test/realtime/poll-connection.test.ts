@@ -15,7 +15,7 @@ interface Polled {
 }
 
 /** A connection whose events are counted. */
-function connect(times = { waitMs: 60_000, silenceMs: 60_000 }) {
+function connect({ draining = false, waitMs = 60_000 } = {}) {
   const ended: number[] = [];
   const events = {
     drained: () => undefined,
@@ -23,13 +23,15 @@ function connect(times = { waitMs: 60_000, silenceMs: 60_000 }) {
   };
   const owner: FallbackOwner = {
     prefix: "",
+    draining,
     events: events as Partial<SocketEvents> as SocketEvents,
     topics: new Topics<FallbackConnection>(),
     removed: () => undefined,
   };
   const client = { identity: undefined, clientAddress: "127.0.0.1", requestId: "r" };
   const socket = new Socket("s", client, { sendLimit: 1 << 20, tooSlow: () => undefined }, 100);
-  return { connection: new PollConnection(owner, socket, times), ended };
+  const times = { waitMs, silenceMs: 60_000, lastPollMs: 2000 };
+  return { connection: new PollConnection(owner, socket, times), socket, ended };
 }
 
 /** Numbers from 0 up to `below`, the same for the same seed. */
@@ -106,7 +108,7 @@ describe("a connection by long polling", () => {
   });
 
   test("a poll without frames is answered when its time is over, and one that waits keeps the session open", async () => {
-    const { connection, ended } = connect({ waitMs: 5, silenceMs: 60_000 });
+    const { connection, ended } = connect({ waitMs: 5 });
     const text = await connection.poll(0, new Cancellation());
     assert.deepEqual(JSON.parse(text), { from: 1, frames: [] });
     connection.tick(performance.now());
@@ -129,6 +131,21 @@ describe("a connection by long polling", () => {
     told.connection.end(4403, "bye");
     told.connection.tick(performance.now() + 60_001);
     assert.deepEqual(told.ended, [4403]);
+  });
+
+  test("a session that ends because the gateway drains gets only a short time for its last poll", async () => {
+    for (const confirmed of [true, false]) {
+      const { connection, socket, ended } = connect({ draining: true });
+      socket.open(connection);
+      if (!confirmed) connection.send("1");
+      connection.tick(performance.now() + 59_000);
+      socket.beginClose({ code: 1012, reason: "", until: Number.POSITIVE_INFINITY, left: new Map() });
+      if (confirmed) socket.end(1012, "");
+      connection.tick(performance.now() + 1000);
+      assert.deepEqual(ended, []);
+      connection.tick(performance.now() + 2001);
+      assert.equal(ended.length, 1);
+    }
   });
 
   test("the end comes behind all frames, by the poll that waits or by the next one", async () => {

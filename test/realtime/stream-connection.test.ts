@@ -17,6 +17,7 @@ function connect(pingMs = 10_000) {
   };
   const owner: FallbackOwner = {
     prefix: "",
+    draining: false,
     events: events as Partial<SocketEvents> as SocketEvents,
     topics: new Topics<FallbackConnection>(),
     removed: () => undefined,

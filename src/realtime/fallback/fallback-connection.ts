@@ -10,6 +10,8 @@ import type { FrameLine } from "./frame-lines.js";
 export interface FallbackOwner {
   /** What its secrets begin with. */
   readonly prefix: string;
+  /** The gateway drains: hardly a new poll reaches it. */
+  readonly draining: boolean;
   readonly events: SocketEvents;
   readonly topics: Topics<FallbackConnection>;
   /** The connection is over. */
@@ -39,7 +41,7 @@ export abstract class FallbackConnection implements Connection {
   abstract close(): void;
   /** The client ends the session. */
   abstract leave(): void;
-  /** Called every few seconds. @param now of `performance.now` */
+  /** Called every second. @param now of `performance.now` */
   abstract tick(now: number): void;
 
   /**

@@ -22,7 +22,13 @@ export interface FallbackTimes extends PollTimes {
 }
 
 /** A comment is written after at most 15 s of silence. */
-const usualTimes: FallbackTimes = { tickMs: 5000, pingMs: 10_000, waitMs: 25_000, silenceMs: 30_000 };
+const usualTimes: FallbackTimes = {
+  tickMs: 1000,
+  pingMs: 14_000,
+  waitMs: 25_000,
+  silenceMs: 30_000,
+  lastPollMs: 2000,
+};
 
 /** The sessions of this process without a WebSocket. */
 export class FallbackSessions implements Publisher, FallbackOwner {
@@ -43,6 +49,10 @@ export class FallbackSessions implements Publisher, FallbackOwner {
     this.#times = times;
     this.events = new SocketEvents(realtime);
     realtime.attach(this);
+  }
+
+  get draining(): boolean {
+    return this.realtime.draining;
   }
 
   /**

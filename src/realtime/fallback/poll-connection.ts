@@ -9,6 +9,8 @@ export interface PollTimes {
   readonly waitMs: number;
   /** A client that does not poll for so long is gone. */
   readonly silenceMs: number;
+  /** The same where the session ends because the gateway drains. */
+  readonly lastPollMs: number;
 }
 
 /** A request that waits for frames. */
@@ -93,7 +95,9 @@ export class PollConnection extends FallbackConnection {
   }
 
   override tick(now: number): void {
-    if (this.#poll !== undefined || now - this.#polledAt < this.#times.silenceMs) return;
+    const { silenceMs, lastPollMs } = this.#times;
+    const limit = this.owner.draining && this.socket.closed ? lastPollMs : silenceMs;
+    if (this.#poll !== undefined || now - this.#polledAt < limit) return;
     this.over(this.#close?.code ?? 1006);
   }
 
