@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { decodeJwt } from "jose";
+import { decodeJwt, SignJWT } from "jose";
+import { WebSocket } from "ws";
+import { Client } from "../realtime/harness.js";
 import { send } from "./http-client.js";
 import { type System, startSystem } from "./system.js";
 
@@ -53,6 +55,38 @@ describe("config/examples/livekit.yaml, followed as its comments say", () => {
       const grants = { roomJoin: true, canPublish, canSubscribe: true, room: "standup" };
       assert.deepEqual({ sub, video }, { sub: "1001", video: grants });
       assert.equal((await system.send("POST", path)).status, 401);
+    }
+  });
+});
+
+describe("config/examples/rooms.yaml, followed as its comments say", () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(join(config, "examples/rooms.yaml"));
+  });
+  after(() => system.close());
+
+  it("config/examples/rooms.yaml lets nobody into a conversation without a token for it, and shows all clients the health of the backend", async () => {
+    const sign = (key: string, claims: Record<string, unknown>): Promise<string> =>
+      new SignJWT({ sub: "jdoe", ...claims })
+        .setProtectedHeader({ alg: "HS256" })
+        .setExpirationTime("1h")
+        .sign(new TextEncoder().encode(key));
+    const socketToken = await sign("socket-secret-that-everybody-knows", { aud: "sockets" });
+    const roomToken = await sign("room-secret-that-everybody-knows", { aud: "rooms", room: ["dm-17"] });
+    const url = `ws://127.0.0.1:${system.httpPort}/ws`;
+    const client = new Client(new WebSocket(url, ["bearer", socketToken]));
+    try {
+      await client.opened;
+      client.say({ type: "join-room", room_id: "dm-17", id: 1 });
+      assert.equal((await client.next("error")).reason, "CREDENTIALS_MISSING");
+      client.say({ type: "join-room", room_id: "dm-17", token: roomToken, id: 2 });
+      assert.equal((await client.next("ack")).id, 2);
+      client.say({ type: "join-room", room_id: "health-product.app.v1.BlogService", id: 3 });
+      const { from, event, data } = await client.next("receive-message");
+      assert.deepEqual([from, event, data], ["feed", "health", { status: "SERVING" }]);
+    } finally {
+      client.socket.terminate();
     }
   });
 });
