@@ -1,18 +1,20 @@
 /**
- * Long runs that ask whether anything is lost: `npm run soak -- [--only NAME]… [--minutes COUNT] [--calls COUNT]
- * [--streams COUNT]`. With `--minutes` alone it is the mixed one.
+ * Long runs that ask whether anything is lost: `npm run soak -- [--only NAME]… [--minutes COUNT] [--seed COUNT]
+ * [--calls COUNT] [--streams COUNT]`. With `--minutes` alone it is the mixed one.
  */
 import { parseArgs } from "node:util";
 import { nearest } from "../../src/config/nearest.js";
 import { soakMemory } from "./memory.js";
 import { soakMixed } from "./mixed.js";
 import { soakReload } from "./reload.js";
+import { soakRooms } from "./rooms.js";
 import { soakRotation } from "./rotation.js";
 
 const soaks: ReadonlyMap<string, (print: (line: string) => void) => Promise<boolean>> = new Map([
   ["rotation", soakRotation],
   ["memory", soakMemory],
   ["reload", soakReload],
+  ["rooms", soakRooms],
   ["mixed", soakMixed],
 ]);
 
@@ -24,6 +26,7 @@ function wanted(): readonly string[] {
     calls: text,
     streams: text,
     minutes: text,
+    seed: text,
   } as const;
   const { only, minutes } = parseArgs({ options }).values;
   for (const name of only ?? []) {

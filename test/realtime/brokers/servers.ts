@@ -89,7 +89,10 @@ async function startServer(
       rmSync(folder, { recursive: true });
       mkdirSync(folder);
     },
-    backUp: () => cpSync(folder, `${folder}-backup`, { recursive: true }),
+    backUp: () => {
+      rmSync(`${folder}-backup`, { recursive: true, force: true });
+      cpSync(folder, `${folder}-backup`, { recursive: true });
+    },
     restore: () => {
       rmSync(folder, { recursive: true });
       cpSync(`${folder}-backup`, folder, { recursive: true });
