@@ -23,8 +23,8 @@ export function text<T extends string | number = string>(
 }
 
 /** Milliseconds. Bounds are milliseconds too; setTimeout and people both lose their grip above a day. */
-export function duration(about: About<string>, minimum = 1): TUnsafe<number> {
-  return Type.Unsafe<number>({ type: "string", format: "duration", minimum, maximum: 86_400_000, ...about });
+export function duration(about: About<string>, minimum = 1, maximum = 86_400_000): TUnsafe<number> {
+  return Type.Unsafe<number>({ type: "string", format: "duration", minimum, maximum, ...about });
 }
 
 /** Bytes. */

@@ -2,7 +2,7 @@ import { checkProviderNames } from "../auth/config.js";
 import { isLoopback, parseAddress } from "../config/address.js";
 import { checkReference, checkTlsFiles } from "../config/check.js";
 import type { Path } from "../config/diagnostic.js";
-import { durationText, sizeText } from "../config/expectation.js";
+import { sizeText } from "../config/expectation.js";
 import type { Findings } from "../config/findings.js";
 import type { DraftOf } from "../config/schema.js";
 import { checkLimitNames } from "../limits/config.js";
@@ -12,8 +12,6 @@ import { eventExpected, eventName, nameProblem } from "./chat/frame-reader.js";
 import type { RealtimeSections, RoomConfig } from "./config.js";
 import { covers, parseRoomPattern, type RoomPattern } from "./rooms/room-pattern.js";
 
-/** The longest idle timeout that uWebSockets.js takes, milliseconds. */
-const maxIdle = 900_000;
 type RealtimeDraft = NonNullable<DraftOf<RealtimeSections>["realtime"]>;
 
 const eventKinds = ["connect", "join", "message", "leave", "disconnect"] as const;
@@ -30,11 +28,6 @@ export function checkRealtime(draft: DraftOf<RealtimeSections>, findings: Findin
   });
   if (realtime.transports?.length === 0)
     findings.error(["realtime", "transports"], "no client could connect; expected websocket, sse or poll");
-  const idle = realtime.limits?.idle_timeout;
-  if (idle !== undefined && idle > maxIdle) {
-    const at = ["realtime", "limits", "idle_timeout"];
-    findings.error(at, `expected at most ${durationText(maxIdle)}, found ${durationText(idle)}`);
-  }
   checkBackpressure(draft, findings);
   checkSessions(realtime, findings);
   checkUserRoom(realtime, findings);

@@ -10,6 +10,9 @@ import { addressForms, listenerTls } from "../server/config.js";
 import { brokerSchema } from "./brokers/registry.js";
 import { feedSchema, feedsSection } from "./feeds/config.js";
 
+/** The longest idle timeout that uWebSockets.js takes, milliseconds. */
+const maxIdleTimeout = 900_000;
+
 const limits = section(
   {
     message: size({ description: "Largest message of a client.", default: "64KiB" }, 128, 16 * 1024 ** 2),
@@ -39,11 +42,11 @@ const limits = section(
     }),
     idle_timeout: duration(
       {
-        description:
-          "Time without a frame or pong after which a socket is closed; pings are sent before. At most 15m.",
+        description: "Time without a frame or pong after which a socket is closed; pings are sent before.",
         default: "60s",
       },
       8000,
+      maxIdleTimeout,
     ),
   },
   "Limits of one socket, and of all of them together.",

@@ -159,7 +159,7 @@ test("an invalid value is reported with its position and what was expected", () 
       /expected an origin .* did you mean "?https:\/\/app\.example\.com/,
     ],
     ["{ limits: { idle_timeout: 2s } }", /idle_timeout/],
-    ["{ limits: { idle_timeout: 17m } }", /expected at most 15m, found 17m/],
+    ["{ limits: { idle_timeout: 17m } }", /expected a duration from 8s to 15m, found "17m"/],
     ["{ events: { join: { upstream: chat, method: chat.v1.Rooms/Join } } }", /there is no upstream "chat"/],
     ["{ events: { joined: {} } }", /unknown key "joined"/],
     ["{ calls: [chat.v1.Rooms] }", /expected package\.Service\/Method or package\.Service\/\*/],
