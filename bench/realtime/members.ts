@@ -2,10 +2,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { answers, waitForQuestions } from "../process/control-probe.js";
 import { dialects, type EntrantName } from "./entrants.js";
+import { type HttpMember, type HttpTransport, openHttpMember } from "./http-member.js";
 import { Member } from "./member.js";
 
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
-let members: Member[] = [];
+let members: (Member | HttpMember)[] = [];
 
 /** What one run has delivered. */
 export interface Delivered {
@@ -15,11 +16,17 @@ export interface Delivered {
   readonly cpuSeconds: number;
 }
 
-async function open(entrant: EntrantName, port: number, count: number): Promise<void> {
+async function open(
+  entrant: EntrantName,
+  port: number,
+  count: number,
+  transport: HttpTransport | "websocket",
+): Promise<void> {
   for (let first = 0; first < count; first += 100) {
-    const more = Array.from(
-      { length: Math.min(100, count - first) },
-      (_, i) => new Member(port, `member ${first + i}`, dialects[entrant], buffer),
+    const more = Array.from({ length: Math.min(100, count - first) }, (_, i) =>
+      transport === "websocket"
+        ? new Member(port, `member ${first + i}`, dialects[entrant], buffer)
+        : openHttpMember(port, transport, buffer),
     );
     await Promise.all(more.map(member => member.opened));
     members.push(...more);
@@ -35,7 +42,7 @@ function run(
   what: "sent" | "delivered",
 ): Promise<Delivered> {
   const [sender] = members;
-  if (sender === undefined) throw new Error("nobody is there");
+  if (!(sender instanceof Member)) throw new Error("the first member has no WebSocket");
   const dialect = dialects[entrant];
   const padding = what === "sent" ? size : size - dialect.delivered("").length;
   const text = dialect.message("x".repeat(padding));
@@ -91,7 +98,7 @@ let others: Member[] = [];
  */
 async function delays(port: number, count: number, reading: boolean, milliseconds: number): Promise<Delays> {
   const [sender] = members;
-  if (sender === undefined) throw new Error("nobody is there");
+  if (!(sender instanceof Member)) throw new Error("the first member has no WebSocket");
   const join = JSON.stringify({ type: "join-room", room_id: "large" });
   others = Array.from(
     { length: count },
@@ -143,8 +150,8 @@ answers.set("dismiss", () => {
   return "done";
 });
 answers.set("open", async rest => {
-  const [entrant, port, count] = rest.split(" ");
-  await open(entrant as EntrantName, Number(port), Number(count));
+  const [entrant, port, count, transport = "websocket"] = rest.split(" ");
+  await open(entrant as EntrantName, Number(port), Number(count), transport as HttpTransport | "websocket");
   return "done";
 });
 answers.set("run", async rest => {

@@ -49,6 +49,7 @@ async function startCentrifugo(
       http_server: { address: "127.0.0.1", port },
       // Its pings may lie in one frame with messages, where members do not see them.
       client: { insecure: true, ping_interval: "1h" },
+      uni_sse: { enabled: true },
       ...(history > 0 && {
         channel: {
           without_namespace: { history_size: history, history_ttl: "1h", force_recovery: true },
