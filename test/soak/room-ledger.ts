@@ -103,10 +103,11 @@ export class MemberLedger {
       this.#numbers.clear();
       return;
     }
-    // A new epoch may go on with the numbers of the one before.
-    if (!this.#room.short && this.#position !== undefined)
-      this.#broken(`${from} to ${to} of ${epoch} are lost, though the history has them`);
+    // A new epoch may go on with the numbers of the one before, which are told to be lost in it.
+    const begins = this.#position === undefined;
     this.#advance(epoch, from, to, `a loss of ${from} to ${to} of ${epoch}`);
+    if (begins) return;
+    if (!this.#room.short) this.#broken(`${from} to ${to} of ${epoch} are lost, though the history has them`);
     this.losses++;
     this.lost += to - from + 1;
   }

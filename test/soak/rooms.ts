@@ -150,37 +150,35 @@ export async function soakRooms(print: (line: string) => void): Promise<boolean>
   const all = Object.values(roomSetups);
   const setups = all.filter(({ skip }) => skip === false);
   for (const { name, skip } of all) if (skip !== false) print(`${name} is left out: ${skip}`);
+  let count = 0;
+  let now = (): string => "it starts";
+  const minute = setInterval(() => print(`minute ${++count}, ${now()}`), 60_000);
   for (const setup of setups) {
     const random = randomFrom(seed);
-    let begins = 0;
-    let minute: NodeJS.Timeout | undefined;
+    let ends = 0;
     let latest = "";
     const account = await runRooms({
       setup,
       seed,
       skew: noClock === false && setup.gateways > 1,
       *plan(possible) {
-        const ends = begins + (minutes * 60_000) / setups.length;
         while (performance.now() < ends) yield possible[random(possible.length)] as RoomFault;
       },
       note: text => {
         latest = text;
       },
       begun: soFar => {
-        begins = performance.now();
-        let count = 0;
-        minute = setInterval(
-          () => print(`${setup.name}: minute ${++count}, ${describe(soFar())}; now ${latest}`),
-          60_000,
-        );
+        ends = performance.now() + (minutes * 60_000) / setups.length;
+        now = () => `${setup.name}: ${describe(soFar())}; now ${latest}`;
       },
-    }).finally(() => clearInterval(minute));
+    });
     print(`${setup.name}: ${describe(account)}`);
     print(`  faults: ${[...account.faults].map(([name, count]) => `${name} ×${count}`).join(", ")}`);
     for (const what of account.broken) print(`  broken, ${what}`);
     if (account.broken.length > 0) passed = false;
     else print("  every message is accounted for by every member");
   }
+  clearInterval(minute);
   return passed && setups.length > 0;
 }
 
