@@ -83,7 +83,7 @@ export async function runRooms({ setup, seed, skew, plan, note, begun }: RoomsRu
       delivered: sum(({ delivered }) => delivered),
       lost: sum(({ lost }) => lost),
       losses: sum(({ losses }) => losses),
-      ended: rooms.reduce((total, { epochs }) => total + epochs.size - 1, 0),
+      ended: rooms.reduce((total, { epochs }) => total + Math.max(0, epochs.size - 1), 0),
       faults,
       broken,
     });
