@@ -59,6 +59,7 @@ export class NatsLineage {
     const lineage = Number(text);
     if (!(lineage > this.#current)) return false;
     this.#current = lineage;
+    this.#witness = undefined;
     return true;
   }
 
@@ -69,12 +70,14 @@ export class NatsLineage {
     for (;;) {
       const last = await this.#log.last(nats, lineageKey);
       const written = Number(last?.text ?? 0);
+      // Another node has noticed it: what this one has seen is of epochs that are over.
+      if (written > this.#current) {
+        this.#current = written;
+        this.#witness = undefined;
+      }
       const state = await nats.streams.streams.info(this.#stream);
       const lost = written < this.#current || (await this.#isLost(nats, state.state.last_seq));
-      if (!lost) {
-        this.#current = Math.max(written, this.#current);
-        return this.#current !== before;
-      }
+      if (!lost) return this.#current !== before;
       const next = Math.max(written, this.#current) + 1;
       if ((await this.#write(nats, next, last?.stored ?? 0)) === undefined) continue;
       this.#current = next;

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { roomKey } from "../../../src/realtime/brokers/broker.js";
+import { type Broker, roomKey } from "../../../src/realtime/brokers/broker.js";
 import { createNatsBroker } from "../../../src/realtime/brokers/nats-broker.js";
 import { describeBroker, draft } from "./broker-contract.js";
 import { createRecorder } from "./recorder.js";
-import { missing, startNats, subscriptions } from "./servers.js";
+import { missing, startNats, startWire, subscriptions } from "./servers.js";
 
 const skip = missing("nats-server");
 
@@ -203,6 +203,46 @@ test("a NATS server that comes back from an older backup gives no number twice, 
   await late.close();
   await member.close();
   await publisher.close();
+  await server.close();
+});
+
+test("rooms begin one new epoch when a NATS server comes back from an older backup, however late gateways reconnect", {
+  skip,
+}, async () => {
+  const server = await startNats();
+  const wire = await startWire(server.port);
+  const history = { messages: 100, ttl: 60_000, maxBytes: 1 << 20 };
+  const create = (port: number): Broker =>
+    createNatsBroker({ url: `nats://127.0.0.1:${port}`, prefix: "once", history, logger: undefined });
+  const [first, late] = [create(server.port), create(wire.port)];
+  const recorder = createRecorder();
+  await first.start(createRecorder());
+  await late.start(recorder);
+  const ready = async (broker: Broker, wanted: boolean): Promise<void> => {
+    while (broker.ready !== wanted) await new Promise(resolve => setTimeout(resolve, 10));
+  };
+  await late.subscribe("general");
+  await first.publish("general", draft("kept"));
+  await server.kill();
+  server.backUp();
+  await server.start();
+  await Promise.all([ready(first, true), ready(late, true)]);
+  for (const text of ["lost 1", "lost 2"]) await first.publish("general", draft(text));
+  await recorder.until(() => recorder.seqs("general").length === 3);
+  await wire.cut();
+  await server.kill();
+  server.restore();
+  await server.start();
+  await Promise.all([ready(first, true), ready(late, false)]);
+  const place = await first.publish("general", draft("new 1"));
+  await wire.mend();
+  await ready(late, true);
+  assert.deepEqual(await first.publish("general", draft("new 2")), { ...place, seq: 2 });
+  await recorder.until(() => recorder.seqs("general").length >= 5);
+  assert.deepEqual(recorder.seqs("general"), [1, 2, 3, 1, 2]);
+  await late.close();
+  await first.close();
+  await wire.close();
   await server.close();
 });
 
