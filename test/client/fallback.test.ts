@@ -344,3 +344,23 @@ for (const transport of [sseTransport(), pollTransport()]) {
     assert.deepEqual(elsewhere, []);
   });
 }
+
+test("requests of a session have signals of their own, at which nothing gathers", async t => {
+  const { fetch } = globalThis;
+  const signals: unknown[] = [];
+  t.mock.method(globalThis, "fetch", (url: string, init: RequestInit) => {
+    if (init.method === "GET") signals.push(init.signal);
+    return fetch(url, init);
+  });
+  let sent = 0;
+  const url = await serve(t, (request, response) => {
+    if (request.method === "POST") json(response, { session: "s1" });
+    else if (request.method === "DELETE") response.writeHead(204).end();
+    else if (sent === 20) json(response, { from: 21, frames: [], close: { code: 1000, reason: "" } });
+    else json(response, { from: ++sent, frames: [{ type: "pong" }] });
+  });
+  const connection = new Connection(t, pollTransport(), url);
+  await connection.closed;
+  assert.equal(connection.frames.length, 20);
+  assert.equal(new Set(signals).size, 21);
+});

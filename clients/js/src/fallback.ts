@@ -116,7 +116,7 @@ class Session implements Carrier {
   request(
     method: string,
     headers: HeaderFields,
-    more: { body?: string; keepalive?: boolean } = {},
+    more: { body?: string; keepalive?: boolean; signal?: AbortSignal } = {},
   ): Promise<Response> {
     const secret = this.#secret;
     const init = {
@@ -139,13 +139,22 @@ class Session implements Carrier {
     read: (response: Response) => Promise<T>,
   ): Promise<T> {
     for (let retry = 0; ; retry++) {
+      // Listeners of a request may stay at its signal until it is collected: one signal for all would gather them.
+      const controller = new AbortController();
+      const abort = (): void => controller.abort();
+      const { signal } = this.#controller;
+      if (signal.aborted) abort();
+      else signal.addEventListener("abort", abort);
+      const more = { signal: controller.signal, ...(body !== undefined && { body }) };
       try {
-        const response = await this.request(method, headers, body === undefined ? {} : { body });
+        const response = await this.request(method, headers, more);
         if (response.ok) return await read(response);
         const refused = new Refused(await refusal(response));
         if (!isPassing(response.status) || retry === maxRetries) throw refused;
       } catch (error) {
         if (error instanceof Refused || retry === maxRetries) throw error;
+      } finally {
+        signal.removeEventListener("abort", abort);
       }
       if (this.#over) throw new Refused({ code: 1006, reason: "" });
       await new Promise(resolve => setTimeout(resolve, firstRetryMs * 2 ** retry));
