@@ -35,7 +35,7 @@ describe("the young generation of the heap", () => {
     assert.ok(before < 2, `${before} MiB`);
   });
 
-  it("the young generation has 2 MiB once it is sized, and 16 where much survives", async () => {
+  it("the young generation has 2 MiB once it is sized, and 16 while the process is busy", async () => {
     sizeYoungGeneration();
     assert.equal(Math.round(capacityMiB()), 2);
     while (capacityMiB() < 15) {
