@@ -34,16 +34,22 @@ export function holdYoungGeneration(): void {
 export function sizeYoungGeneration(): void {
   if (isChosen) return;
   growTo(leastMiB);
-  let used = process.cpuUsage();
+  let used = usedMs();
   let at = performance.now();
   setInterval(() => {
-    const { user, system } = process.cpuUsage(used);
     const now = performance.now();
-    const share = (user + system) / 1000 / (now - at);
-    used = process.cpuUsage();
+    const usedNow = usedMs();
+    const share = (usedNow - used) / (now - at);
+    used = usedNow;
     at = now;
     growTo(share > busyShare ? mostMiB : leastMiB);
   }, watchMs).unref();
+}
+
+/** CPU time of all threads of the process so far. */
+function usedMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 /** V8 lets it grow at a collection, once as many bytes have survived collections as it has. */
