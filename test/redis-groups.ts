@@ -74,8 +74,30 @@ export async function replicate(replica: ClusterNode, master: ClusterNode): Prom
   await replicates(replica);
 }
 
+/**
+ * A master "rooms" with a replica, both with the password "secret", and a sentinel that watches them.
+ * @returns what a gateway is configured with, too; the first of its servers is away
+ */
+export async function startWatchedServers() {
+  const passwords = ["--requirepass", "secret", "--masterauth", "secret"];
+  const master = await startRedis(true, passwords);
+  const replica = await startRedis(true, [...passwords, "--replicaof", "127.0.0.1", String(master.port)]);
+  await replicates(replica, "secret");
+  const sentinel = await startSentinel(master.port);
+  const servers = {
+    url: `redis://:secret@127.0.0.1:${await freePort()},redis://127.0.0.1:${sentinel.port}`,
+    sentinel: { master: "rooms", password: "watch" },
+  };
+  const close = async (): Promise<void> => {
+    await sentinel.close();
+    await master.close();
+    await replica.close();
+  };
+  return { master, replica, sentinel, servers, close };
+}
+
 /** A sentinel with the password "watch" that alone decides when the master "rooms", whose password is "secret", is down. */
-export async function startSentinel(master: number): Promise<{
+async function startSentinel(master: number): Promise<{
   readonly port: number;
   /** Has a replica take the master's place. */
   failOver(): Promise<void>;

@@ -14,7 +14,7 @@ import {
   replicate,
   replicates,
   startClusterNode,
-  startSentinel,
+  startWatchedServers,
   until,
 } from "../redis-groups.js";
 import { admittedOf, Bench, caller, type LimitKeys, tryOnce } from "./bench.js";
@@ -146,15 +146,7 @@ test("gateways count together on the Redis that sentinels name, when the master 
   skip,
   timeout: 120_000,
 }, async () => {
-  const passwords = ["--requirepass", "secret", "--masterauth", "secret"];
-  const master = await startRedis(true, passwords);
-  const replica = await startRedis(true, [...passwords, "--replicaof", "127.0.0.1", String(master.port)]);
-  await replicates(replica, "secret");
-  const sentinel = await startSentinel(master.port);
-  const servers: RedisServersConfig = {
-    url: `redis://:secret@127.0.0.1:${await freePort()},redis://127.0.0.1:${sentinel.port}`,
-    sentinel: { master: "rooms", password: "watch" },
-  };
+  const { master, replica, sentinel, servers, close } = await startWatchedServers();
   const bench = new Bench();
   const gateways = [open(servers, bench), open(servers)] as const;
   await settled(...gateways);
@@ -176,9 +168,7 @@ test("gateways count together on the Redis that sentinels name, when the master 
     bench.lines.filter(line => /secret|watch/.test(line)),
     [],
   );
-  await sentinel.close();
-  await master.close();
-  await replica.close();
+  await close();
 });
 
 test("limits reach Redis over TLS with a client certificate, and a reload with other files connects anew", {

@@ -4,7 +4,6 @@ import type { Broker } from "../../../src/realtime/brokers/broker.js";
 import { roomKey } from "../../../src/realtime/brokers/broker.js";
 import { createRedisBroker } from "../../../src/realtime/brokers/redis-broker.js";
 import type { RedisServers } from "../../../src/upstream/redis/servers.js";
-import { freePort } from "../../ports.js";
 import {
   asking,
   type ClusterNode,
@@ -12,12 +11,12 @@ import {
   replicate,
   replicates,
   startClusterNode,
-  startSentinel,
+  startWatchedServers,
   until,
 } from "../../redis-groups.js";
 import { describeBroker, draft } from "./broker-contract.js";
 import { createRecorder, type Recorder } from "./recorder.js";
-import { missing, startRedis, type TestServer } from "./servers.js";
+import { missing, type TestServer } from "./servers.js";
 
 const skip = missing("redis-server");
 const history = { messages: 100, ttl: 60_000, maxBytes: 1 << 20 };
@@ -159,20 +158,9 @@ test("rooms in Redis go on at the server that sentinels name, when the master is
   skip,
   timeout: 120_000,
 }, async () => {
-  const passwords = ["--requirepass", "secret", "--masterauth", "secret"];
-  const master = await startRedis(true, passwords);
-  const replica = await startRedis(true, [...passwords, "--replicaof", "127.0.0.1", String(master.port)]);
-  await replicates(replica, "secret");
-  const sentinel = await startSentinel(master.port);
-
-  const away = await freePort();
-  const nodes = await startNodes({
-    url: `redis://:secret@127.0.0.1:${away},redis://127.0.0.1:${sentinel.port}`,
-    sentinel: { master: "rooms", password: "watch" },
-  });
+  const { master, replica, sentinel, servers, close } = await startWatchedServers();
+  const nodes = await startNodes(servers);
   await sentinel.failOver();
   await followMaster(nodes, master, replica, "secret");
-  await sentinel.close();
-  await master.close();
-  await replica.close();
+  await close();
 });

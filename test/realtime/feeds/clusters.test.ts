@@ -4,7 +4,7 @@ import { WebSocket } from "ws";
 import { uwsSkipped } from "../../engine.js";
 import { startTestGateway } from "../../gateway/harness.js";
 import { get, type Served, serve } from "../../workers/served.js";
-import { missing, startNats, startRedis } from "../brokers/servers.js";
+import { missing, startNats, startRedis, type TestServer } from "../brokers/servers.js";
 import { Client, type Json } from "../harness.js";
 import { member } from "./member.js";
 import { pricesProto, startWatchBackend, type WatchBackend } from "./watch-backend.js";
@@ -28,6 +28,18 @@ realtime:
       feed: { upstream: market, method: market.v1.Prices/Watch, cursor: id, resume_field: after_id }
 server: { drain: 1s }
 `;
+}
+
+/** A backend and the server of a broker for one test, and the sections of the gateways that share both. */
+async function surround(t: TestContext, type: string, start: () => Promise<TestServer>) {
+  const backend = await startWatchBackend();
+  const server = await start();
+  t.after(async () => {
+    backend.kill();
+    await server.close();
+  });
+  const broker = `{ type: ${type}, url: "${type}://127.0.0.1:${server.port}", prefix: feeds }`;
+  return { backend, server, shared: sections(backend.port, broker) };
 }
 
 /** Prices come until the test ends, whoever watches. */
@@ -58,14 +70,8 @@ class Reader {
 for (const { type, program, start } of brokers) {
   describe(`rooms fed by streams of two gateways over ${type}`, { skip: missing(program) }, () => {
     test(`over ${type} one gateway has the stream, and another with members takes it over at once from one that drains`, async t => {
-      const backend = await startWatchBackend();
-      const server = await start();
-      t.after(async () => {
-        backend.kill();
-        await server.close();
-      });
-      const broker = `{ type: ${type}, url: "${type}://127.0.0.1:${server.port}", prefix: feeds }`;
-      const yaml = `descriptors: [{ protos: ./protos }]\n${sections(backend.port, broker)}`;
+      const { backend, shared } = await surround(t, type, start);
+      const yaml = `descriptors: [{ protos: ./protos }]\n${shared}`;
       const gateways = await Promise.all(
         [1, 2].map(() => startTestGateway(yaml, { "protos/prices.proto": pricesProto })),
       );
@@ -92,14 +98,8 @@ for (const { type, program, start } of brokers) {
     });
 
     test(`while the server of ${type} hangs nothing is read from the backend, and afterwards every message is published once`, async t => {
-      const backend = await startWatchBackend();
-      const server = await start();
-      t.after(async () => {
-        backend.kill();
-        await server.close();
-      });
-      const broker = `{ type: ${type}, url: "${type}://127.0.0.1:${server.port}", prefix: feeds }`;
-      const yaml = `descriptors: [{ protos: ./protos }]\n${sections(backend.port, broker)}`;
+      const { backend, server, shared } = await surround(t, type, start);
+      const yaml = `descriptors: [{ protos: ./protos }]\n${shared}`;
       const gateway = await startTestGateway(yaml, { "protos/prices.proto": pricesProto });
       t.after(() => gateway.close());
       const client = await member(t, gateway.realtimePort);
@@ -122,16 +122,10 @@ describe("rooms fed by streams of gateways that die or are suspended", {
 }, () => {
   /** Two gateways in processes of their own; the first has the stream. */
   async function two(t: TestContext) {
-    const backend = await startWatchBackend();
-    const server = await startRedis();
-    t.after(async () => {
-      backend.kill();
-      await server.close();
-    });
-    const broker = `{ type: redis, url: "redis://127.0.0.1:${server.port}", prefix: feeds }`;
+    const { backend, shared } = await surround(t, "redis", startRedis);
     const listeners =
       "listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
-    const yaml = `${listeners}${sections(backend.port, broker)}`;
+    const yaml = `${listeners}${shared}`;
     const gateways = [serve(yaml, pricesProto), serve(yaml, pricesProto)] as const;
     t.after(() => Promise.all(gateways.map(each => each.close())));
     const realtime = async (each: Served) => (await each.logged(({ msg }) => msg === "ready")).realtime;
