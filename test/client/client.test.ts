@@ -3,6 +3,7 @@ import { type TestContext, test } from "node:test";
 import {
   Client,
   type ClientOptions,
+  type FeedState,
   type Loss,
   RealtimeError,
   type Room,
@@ -256,6 +257,20 @@ test("a client emits the members of a room after each change", async t => {
   await other.room("x", { from: "Bob" }).join();
   assert.equal(await entered, "Bob");
   assert.deepEqual(await both, { count: 2, members: ["Ann", "Bob"] });
+});
+
+test("a room emits that the stream which feeds it has ended, and that another one has begun", async t => {
+  const { server, client } = start(t);
+  const room = client.room("x", { from: "Ann" });
+  const others: string[] = [];
+  room.on("frame", ({ type }) => others.push(type));
+  await room.join();
+  for (const state of ["interrupted", "resumed"] as const) {
+    const seen = next<FeedState>(room, "feed");
+    server.feed("x", state);
+    assert.equal(await seen, state);
+  }
+  assert.deepEqual(others, []);
 });
 
 test("calls resolve with the response, and streams with every event", async t => {

@@ -24,6 +24,12 @@ export interface Presence {
   readonly members: readonly string[];
 }
 
+/**
+ * Of the stream that feeds a room. `interrupted`: it has ended, and what the backend publishes may be missing until it is
+ * `resumed`.
+ */
+export type FeedState = "interrupted" | "resumed";
+
 /** A frame of the gateway, as far as its type is known. */
 export interface ServerFrame {
   readonly type: string;

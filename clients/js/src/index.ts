@@ -1,5 +1,6 @@
 export { type CallOptions, Client, type ClientEvents, type ClientOptions, type Signal } from "./client.js";
 export {
+  type FeedState,
   type Json,
   type Message,
   type Position,

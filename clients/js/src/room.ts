@@ -1,5 +1,12 @@
 import { Emitter } from "./emitter.js";
-import { type Message, type Position, type Presence, RealtimeError, type ServerFrame } from "./frames.js";
+import {
+  type FeedState,
+  type Message,
+  type Position,
+  type Presence,
+  RealtimeError,
+  type ServerFrame,
+} from "./frames.js";
 import {
   type JsonMessage,
   Outbox,
@@ -31,6 +38,8 @@ export interface RoomEvents {
   members: Presence;
   /** It is no member any more, and does not try to be. */
   refused: RealtimeError;
+  /** The stream of a backend that feeds the room has ended, or another one has begun in its place. */
+  feed: FeedState;
   /** Any other frame about the room. */
   frame: ServerFrame;
 }
@@ -176,6 +185,9 @@ export class Room {
       case "leave-room":
         this.#events.emit("leave", String(frame.from));
         this.#askPresence();
+        break;
+      case "feed":
+        this.#events.emit("feed", frame.state as FeedState);
         break;
       case "expiring":
         this.#renew();

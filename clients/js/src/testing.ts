@@ -1,4 +1,4 @@
-import type { ClientFrame, Json, Message, Position, ServerFrame } from "./frames.js";
+import type { ClientFrame, FeedState, Json, Message, Position, ServerFrame } from "./frames.js";
 import type { Carrier, Transport, TransportEvents, TransportRequest } from "./transport.js";
 
 type CallHandler = (body: Json, connection: FakeConnection) => Json | AsyncIterable<Json> | Promise<Json>;
@@ -73,6 +73,11 @@ export class FakeServer {
     const at = this.#room(room);
     at.seq += count;
     at.messages.length = 0;
+  }
+
+  /** Notifies the members of the room that the stream which feeds it has ended, or begun again. */
+  feed(room: string, state: FeedState): void {
+    for (const member of this.#room(room).members.keys()) member.send({ type: "feed", room_id: room, state });
   }
 
   /** The room counts anew, as after a restart without a broker. */

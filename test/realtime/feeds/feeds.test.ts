@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { WebSocket } from "ws";
+import { type FeedState, Client as RoomClient } from "../../../clients/js/src/index.js";
 import { cursorOf, keyOf } from "../../../src/realtime/feeds/feed-stream.js";
+import { webSocket } from "../../client/members.js";
 import { send, startTestGateway, type TestGateway } from "../../gateway/harness.js";
 import { Client, type Json } from "../harness.js";
 import { pricesProto, startWatchBackend, type WatchBackend } from "./watch-backend.js";
@@ -165,6 +167,28 @@ test("a stream outlasts the time in which a room has no members, if that is no l
   backend.price();
   assert.deepEqual(await prices(second, 1), [1]);
   assert.equal(backend.watches.length, 1);
+});
+
+test("the client emits the states of the stream that feeds its room", async t => {
+  const { backend, gateway } = await start(t);
+  const client = new RoomClient({ url: `ws://127.0.0.1:${gateway.realtimePort}/ws`, webSocket });
+  t.after(() => client.close());
+  const room = client.room("price-ACME", { from: "jdoe" });
+  const states: FeedState[] = [];
+  const resumed = new Promise<void>(resolve => {
+    room.on("feed", state => {
+      states.push(state);
+      if (state === "resumed") resolve();
+    });
+  });
+  await room.join();
+  await backend.until(() => backend.open.length === 1);
+  backend.kill();
+  await backend.start();
+  await backend.until(() => backend.open.length === 1);
+  backend.price();
+  await resumed;
+  assert.deepEqual(states, ["interrupted", "resumed"]);
 });
 
 test("a backend that ends and comes back is watched again, members are notified, and with resume_field they miss nothing", async t => {
