@@ -14,6 +14,12 @@ const name = (description: string) => ({
 const room = name("The name of a room.");
 const from = name("The name of the sender.");
 
+/** A member that may be left out, or null. */
+const optional = ({ type, ...schema }: JsonSchema & { readonly type: string }): JsonSchema => ({
+  type: [type, "null"],
+  ...schema,
+});
+
 const position = { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
 
 const message = {
@@ -59,46 +65,45 @@ export const listRoomsOperation: LocalOperation = {
   reasons: ["BROKER_UNAVAILABLE"],
 };
 
-const text = { message: { type: "string" } };
+const absent = { type: "null" };
 
-const json = {
-  event: {
-    type: "string",
-    pattern: "^[A-Za-z0-9._:-]{1,64}$",
-    description: "What kind of message it is; with `data`, or alone, in place of `message`.",
-  },
-  data: { description: "Any JSON, in place of `message`." },
+const event = {
+  type: "string",
+  pattern: "^[A-Za-z0-9._:-]{1,64}$",
+  description: "What kind of message it is; with `data`, or alone, in place of `message`.",
 };
 
-const ephemeral = { ephemeral: { type: "boolean", description: "It gets no number and is not kept." } };
+const data = { description: "Any JSON, in place of `message`." };
 
-const key = {
-  key: {
-    type: "string",
-    pattern: "^[\\x21-\\x7e]{1,128}$",
-    description: "Of two messages of a sender with the same key in a room the second is not published.",
-  },
-};
+const ephemeral = { type: "boolean", description: "It gets no number and is not kept." };
+
+const key = optional({
+  type: "string",
+  pattern: "^[\\x21-\\x7e]{1,128}$",
+  description: "Of two messages of a sender with the same key in a room the second is not published.",
+});
 
 /** @param anonymous whether callers have no name but the one that they give */
 export function sendOperation(anonymous: boolean): LocalOperation {
   const either = (required: string, properties: JsonSchema): JsonSchema => ({
     type: "object",
-    properties: { room_id: room, from, ...properties },
+    properties: { room_id: room, from: anonymous ? from : optional(from), ...properties },
     required: [...(anonymous ? ["room_id", "from"] : ["room_id"]), required],
     additionalProperties: false,
   });
+  const json = (required: string, members: JsonSchema): readonly JsonSchema[] => [
+    either(required, { ...members, message: absent, key, ephemeral: { enum: [false, null] } }),
+    either(required, { ...members, message: absent, key: absent, ephemeral: optional(ephemeral) }),
+  ];
   return {
     id: "realtime.send",
     summary: "Sends a message to a room",
     tag,
     body: {
       anyOf: [
-        either("message", { ...text, ...key }),
-        ...["event", "data"].flatMap(required => [
-          either(required, { ...json, ...key }),
-          either(required, { ...json, ...ephemeral }),
-        ]),
+        either("message", { message: { type: "string" }, key, event: absent, ephemeral: absent }),
+        ...json("event", { event, data }),
+        ...json("data", { event: optional(event), data }),
       ],
     },
     response: message,
@@ -114,8 +119,8 @@ export const receiveOperation: LocalOperation = {
     type: "object",
     properties: {
       room_id: room,
-      before: { ...position, description: "Only messages with lower numbers." },
-      limit: { ...position, description: "The last so many of them." },
+      before: optional({ ...position, description: "Only messages with lower numbers." }),
+      limit: optional({ ...position, description: "The last so many of them." }),
     },
     required: ["room_id"],
     additionalProperties: false,
