@@ -36,10 +36,23 @@ export interface BodyWriter {
   end(trailers?: HeaderList): void;
 }
 
-/** A chunk as bytes. */
+/** A chunk as bytes, which are not to be changed. */
 export function bytesOf(chunk: string | Uint8Array): Uint8Array {
-  return typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+  if (typeof chunk !== "string") return chunk;
+  if (chunk === lastText) return lastBytes;
+  const bytes = Buffer.from(chunk);
+  if (chunk.length <= maxKeptText) {
+    lastText = chunk;
+    lastBytes = bytes;
+  }
+  return bytes;
 }
+
+/** Streams with the same events are written the same text in turn. */
+let lastText = "";
+let lastBytes: Uint8Array = Buffer.alloc(0);
+/** Longer text is not kept. */
+export const maxKeptText = 65_536;
 
 /** A value that a header line may carry (RFC 9110 §5.5): no line ends, no other control characters, no wide ones. */
 export function isHeaderValue(value: string): boolean {

@@ -50,8 +50,6 @@ export function framesHeaders(session: string, number: number | string, more: He
 /** A session whose frames come as server-sent events. */
 export class EventStream {
   readonly frames: Json[] = [];
-  /** The ids of events, in order. */
-  readonly ids: number[] = [];
   comments = 0;
   /** Of the event `close`; undefined where the stream ended without one. */
   readonly closed: Promise<{ readonly code: number; readonly reason: string } | undefined>;
@@ -149,9 +147,6 @@ export class EventStream {
     const event = fields.get("event");
     if (event === "session") this.session = value.session;
     else if (event === "close") this.#close = value;
-    else {
-      this.ids.push(Number(fields.get("id")));
-      this.frames.push(value);
-    }
+    else this.frames.push(value);
   }
 }

@@ -53,11 +53,6 @@ describe(`rooms over server-sent events and POST (${engineUnderTest()})`, () => 
       const both = [1, 2].map(each => ({ type: "send-message", room_id, message: `m${each}`, id: each }));
       await stream.say(...both);
       await stream.next({ id: 2 });
-      // Frames have consecutive numbers.
-      assert.deepEqual(
-        stream.ids,
-        stream.ids.map((_, index) => index + 1),
-      );
       await new Promise<void>(resolve => {
         const look = (): void => {
           if (received.some(({ message }) => message === "m2")) resolve();
@@ -320,7 +315,7 @@ describe(`rooms over server-sent events and POST (${engineUnderTest()})`, () => 
     post.end('{"type":"join-room","room_id":"r","from":"Ann","id":1}');
     const [head] = await once(post, "response");
     assert.equal(head[":status"], 204);
-    assert.equal(await arrived(/id: 1\ndata: \{"type":"(\w+)","id":1/), "ack");
+    assert.equal(await arrived(/data: \{"type":"(\w+)","id":1/), "ack");
     const end = client.request({ ":method": "DELETE", ":path": "/ws", "protogate-session": session });
     end.resume().end();
     assert.equal(await arrived(/event: close\ndata: \{"code":(\d+)/), "1000");

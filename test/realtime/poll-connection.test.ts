@@ -26,6 +26,7 @@ function connect({ draining = false, waitMs = 60_000 } = {}) {
     draining,
     events: events as Partial<SocketEvents> as SocketEvents,
     topics: new Topics<FallbackConnection>(),
+    flushLater: each => void setImmediate(() => each.flush()),
     removed: () => undefined,
   };
   const client = { identity: undefined, clientAddress: "127.0.0.1", requestId: "r" };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { it, type TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { EngineOptions } from "../../src/server/engine.js";
@@ -79,6 +80,38 @@ it("writes to a stream in one turn go to the system in one call, small pieces jo
     assert.match(received, /\r\n8\r\ndata:a\n\n\r\n8\r\ndata:b\n\n\r\n0\r\n\r\n$/);
   } finally {
     socket.destroy();
+    engine.destroy();
+    await engine.close();
+  }
+});
+
+it("the same text goes to streams with chunks, with a length, and with neither, framed as each needs it (fastify)", async () => {
+  const texts = ["data:a\n\n", "data:é€😀\n\n", "data:a\n\n"];
+  const length = String(Buffer.byteLength(texts.join("")));
+  const writers: BodyWriter[] = [];
+  const engine = await startFastifyEngine({
+    ...options,
+    handle: (request, response) => {
+      const headers = request.path === "/length" ? ([["content-length", length]] as const) : [];
+      const writer = response.open(200, headers);
+      if (writers.push(writer) < 4) return;
+      for (const text of texts) for (const each of writers) each.write(text);
+      for (const each of writers) each.end();
+    },
+  });
+  const whole = async (head: string): Promise<string> => {
+    const socket = connect({ port: engine.port, host: "127.0.0.1" });
+    socket.write(`GET ${head}\r\nhost: a\r\nconnection: close\r\n\r\n`);
+    return (await text(socket)).split("\r\n\r\n").slice(1).join("\r\n\r\n");
+  };
+  try {
+    const bodies = await Promise.all(
+      ["/a HTTP/1.1", "/length HTTP/1.1", "/a HTTP/1.0", "/a HTTP/1.1"].map(whole),
+    );
+    const chunked = texts.map(each => `${Buffer.byteLength(each).toString(16)}\r\n${each}\r\n`).join("");
+    const plain = texts.join("");
+    assert.deepEqual(bodies, [`${chunked}0\r\n\r\n`, plain, plain, `${chunked}0\r\n\r\n`]);
+  } finally {
     engine.destroy();
     await engine.close();
   }

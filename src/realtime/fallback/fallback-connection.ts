@@ -5,6 +5,7 @@ import type { Socket } from "../rooms/socket.js";
 import type { Topics } from "../rooms/topics.js";
 import type { SocketEvents } from "../sockets/socket-events.js";
 import type { FrameLine } from "./frame-lines.js";
+import { OutgoingFrame } from "./outgoing-frame.js";
 
 /** Shared by the connections of one process. */
 export interface FallbackOwner {
@@ -14,6 +15,8 @@ export interface FallbackOwner {
   readonly draining: boolean;
   readonly events: SocketEvents;
   readonly topics: Topics<FallbackConnection>;
+  /** Calls `flush` at the end of this turn of the event loop. */
+  flushLater(connection: FallbackConnection): void;
   /** The connection is over. */
   removed(connection: FallbackConnection): void;
 }
@@ -36,7 +39,10 @@ export abstract class FallbackConnection implements Connection {
   }
 
   abstract getBufferedAmount(): number;
-  abstract send(text: string): void;
+  /** @param frame the same object for all members of a room */
+  abstract deliver(frame: OutgoingFrame): void;
+  /** Gives the client what was delivered in this turn of the event loop. */
+  abstract flush(): void;
   abstract end(code: number, reason: string): void;
   abstract close(): void;
   /** The client ends the session. */
@@ -57,6 +63,10 @@ export abstract class FallbackConnection implements Connection {
       throw gatewayError("NUMBER_SKIPPED", `protogate-number: expected ${next}, found ${number}`);
     this.#number = number;
     for (const { text, bytes } of lines) this.owner.events.text(this.socket, text, bytes);
+  }
+
+  send(text: string): void {
+    this.deliver(new OutgoingFrame(text));
   }
 
   subscribe(topic: string): void {

@@ -9,6 +9,7 @@ import { type Applicant, abandoned, admitSocket, opened } from "../sockets/admis
 import { SocketEvents } from "../sockets/socket-events.js";
 import { type FallbackConnection, type FallbackOwner, sessionNotFound } from "./fallback-connection.js";
 import { readFrameLines } from "./frame-lines.js";
+import { OutgoingFrame } from "./outgoing-frame.js";
 import { PollConnection, type PollTimes } from "./poll-connection.js";
 import type { SessionRelay, SessionRequest } from "./session-relay.js";
 import { StreamConnection } from "./stream-connection.js";
@@ -40,6 +41,7 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   readonly #times: FallbackTimes;
   readonly #connections = new Map<string, FallbackConnection>();
   #timer: NodeJS.Timeout | undefined;
+  #toFlush: FallbackConnection[] = [];
 
   /** @param relay undefined where this process is the only one */
   constructor(realtime: Realtime, relay?: SessionRelay, times: FallbackTimes = usualTimes) {
@@ -93,7 +95,17 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   }
 
   publish(topic: string, text: string): void {
-    for (const connection of this.topics.subscribersOf(topic) ?? []) connection.send(text);
+    const frame = new OutgoingFrame(text);
+    for (const connection of this.topics.subscribersOf(topic) ?? []) connection.deliver(frame);
+  }
+
+  flushLater(connection: FallbackConnection): void {
+    if (this.#toFlush.push(connection) > 1) return;
+    setImmediate(() => {
+      const all = this.#toFlush;
+      this.#toFlush = [];
+      for (const each of all) each.flush();
+    });
   }
 
   /**

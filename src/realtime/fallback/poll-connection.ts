@@ -2,6 +2,7 @@ import type { Cancellation } from "../../net/cancellation.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Socket } from "../rooms/socket.js";
 import { closeText, FallbackConnection, type FallbackOwner } from "./fallback-connection.js";
+import type { OutgoingFrame } from "./outgoing-frame.js";
 
 /** Milliseconds. */
 export interface PollTimes {
@@ -27,12 +28,13 @@ export class PollConnection extends FallbackConnection {
   readonly transport = "poll";
   readonly #times: PollTimes;
   /** Those that are not confirmed. */
-  #frames: { readonly text: string; readonly bytes: number }[] = [];
+  #frames: OutgoingFrame[] = [];
   #bytes = 0;
   /** The number of the first of them, or of the next one. */
   #first = 1;
   #poll: Poll | undefined;
-  #responding = false;
+  /** It has frames of this turn of the event loop. */
+  #flushing = false;
   /** How it ends, once it does: the client is notified by a poll, and then it is over. */
   #close: { readonly code: number; readonly text: string } | undefined;
   /** When a poll came or ended last, as `performance.now` has it. */
@@ -72,11 +74,10 @@ export class PollConnection extends FallbackConnection {
     return this.#bytes;
   }
 
-  override send(text: string): void {
+  override deliver(frame: OutgoingFrame): void {
     if (this.#close !== undefined) return;
-    const bytes = Buffer.byteLength(text);
-    this.#frames.push({ text, bytes });
-    this.#bytes += bytes;
+    this.#frames.push(frame);
+    this.#bytes += frame.bytes;
     this.#respondSoon();
   }
 
@@ -84,6 +85,11 @@ export class PollConnection extends FallbackConnection {
     if (this.#close !== undefined) return;
     this.#close = { code, text: closeText(code, reason) };
     this.#respondSoon();
+  }
+
+  override flush(): void {
+    this.#flushing = false;
+    if (this.#poll !== undefined) this.#settle(this.#response());
   }
 
   override close(): void {
@@ -118,12 +124,9 @@ export class PollConnection extends FallbackConnection {
 
   /** With all frames of this turn of the event loop. */
   #respondSoon(): void {
-    if (this.#poll === undefined || this.#responding) return;
-    this.#responding = true;
-    setImmediate(() => {
-      this.#responding = false;
-      if (this.#poll !== undefined) this.#settle(this.#response());
-    });
+    if (this.#poll === undefined || this.#flushing) return;
+    this.#flushing = true;
+    this.owner.flushLater(this);
   }
 
   #settle(text: string): void {

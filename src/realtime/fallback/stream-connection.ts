@@ -1,6 +1,7 @@
 import type { LocalBodyWriter } from "../../bindings/built-in-route.js";
 import type { Socket } from "../rooms/socket.js";
 import { closeText, FallbackConnection, type FallbackOwner } from "./fallback-connection.js";
+import { EventText, type OutgoingFrame } from "./outgoing-frame.js";
 
 /** Bytes of a turn of the event loop that are gathered before they are written. */
 const maxGatheredBytes = 16_384;
@@ -12,15 +13,12 @@ export class StreamConnection extends FallbackConnection {
   /** Undefined until the head of the response is out, and after the end. */
   #writer: LocalBodyWriter | undefined;
   #abandon: (() => void) | undefined;
-  /** The number of the last frame. */
-  #number = 0;
   /** Events of this turn. */
-  #gathered = "";
-  #gatheredBytes = 0;
-  /** Pieces that wait for the client to read those before. */
-  #waiting: { readonly text: string; readonly bytes: number }[] = [];
+  #gathered: EventText | undefined;
+  /** Events that wait for the client to read those before. */
+  #waiting: EventText[] = [];
   #waitingBytes = 0;
-  /** The client has not read what was written. */
+  /** The client has not read what was written, or the head of the response is not out: events wait. */
   #behind = true;
   #ending = false;
   /** When something was written last, as `performance.now` has it. */
@@ -29,7 +27,7 @@ export class StreamConnection extends FallbackConnection {
   constructor(owner: FallbackOwner, socket: Socket, pingMs: number) {
     super(owner, socket);
     this.#pingMs = pingMs;
-    this.#write(`event: session\ndata: {"session":"${this.secret}"}\n\n`);
+    this.#write(new EventText(`event: session\ndata: {"session":"${this.secret}"}\n\n`));
   }
 
   /** The head of the response is out. @param abandon ends the connection */
@@ -49,6 +47,7 @@ export class StreamConnection extends FallbackConnection {
   /** The client has left. */
   gone(): void {
     this.#writer = undefined;
+    this.#gathered = undefined;
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.over(1006);
@@ -59,15 +58,15 @@ export class StreamConnection extends FallbackConnection {
     return this.#waitingBytes;
   }
 
-  override send(text: string): void {
-    if (!this.#ending) this.#write(`id: ${++this.#number}\ndata: ${dataOf(text)}\n\n`);
+  override deliver(frame: OutgoingFrame): void {
+    if (!this.#ending) this.#write(frame.event);
   }
 
   override end(code: number, reason: string): void {
     if (this.#ending) return;
-    this.#write(`event: close\ndata: ${closeText(code, reason)}\n\n`);
     this.#ending = true;
-    this.#flush();
+    this.#write(new EventText(`event: close\ndata: ${closeText(code, reason)}\n\n`));
+    this.flush();
     this.over(code);
   }
 
@@ -82,46 +81,51 @@ export class StreamConnection extends FallbackConnection {
 
   /** Proxies end connections on which nothing happens. */
   override tick(now: number): void {
-    if (now - this.#writtenAt >= this.#pingMs) this.#write(": ping\n\n");
+    if (now - this.#writtenAt >= this.#pingMs) this.#write(ping);
   }
 
-  #write(event: string): void {
-    if (this.#gatheredBytes === 0) setImmediate(() => this.#flush());
-    this.#gathered += event;
-    this.#gatheredBytes += Buffer.byteLength(event);
+  override flush(): void {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    this.#gathered = undefined;
     this.#writtenAt = performance.now();
-    if (this.#gatheredBytes >= maxGatheredBytes) this.#flush();
+    if (this.#behind) {
+      this.#waiting.push(gathered);
+      this.#waitingBytes += gathered.bytes;
+      return;
+    }
+    this.#give(gathered);
+    this.#endWhenGiven();
   }
 
-  #flush(): void {
-    if (this.#gatheredBytes === 0) return;
-    this.#waiting.push({ text: this.#gathered, bytes: this.#gatheredBytes });
-    this.#waitingBytes += this.#gatheredBytes;
-    this.#gathered = "";
-    this.#gatheredBytes = 0;
-    this.#writeWaiting();
+  #write(event: EventText): void {
+    if (this.#gathered === undefined) {
+      this.#gathered = event;
+      this.owner.flushLater(this);
+    } else this.#gathered = this.#gathered.followedBy(event);
+    if (this.#gathered.bytes >= maxGatheredBytes) this.flush();
   }
 
   #writeWaiting(): void {
-    const writer = this.#writer;
-    if (writer === undefined) return;
-    let written = 0;
-    for (; !this.#behind && written < this.#waiting.length; written++) {
-      const { text, bytes } = this.#waiting[written] as { text: string; bytes: number };
-      this.#waitingBytes -= bytes;
-      this.#behind = !writer.write(text);
+    let given = 0;
+    for (; !this.#behind && given < this.#waiting.length; given++) {
+      const events = this.#waiting[given] as EventText;
+      this.#waitingBytes -= events.bytes;
+      this.#give(events);
     }
-    this.#waiting.splice(0, written);
+    this.#waiting.splice(0, given);
+    this.#endWhenGiven();
+  }
+
+  #give({ text }: EventText): void {
+    if (this.#writer !== undefined) this.#behind = !this.#writer.write(text);
+  }
+
+  #endWhenGiven(): void {
     if (!this.#ending || this.#waiting.length > 0) return;
+    this.#writer?.end();
     this.#writer = undefined;
-    writer.end();
   }
 }
 
-/** JSON may have line ends between its tokens: each line is one of the event's. */
-function dataOf(text: string): string {
-  return lineEnd.test(text) ? text.replaceAll(lineEnds, "\ndata: ") : text;
-}
-
-const lineEnd = /[\r\n]/;
-const lineEnds = /\r\n|\r|\n/g;
+const ping = new EventText(": ping\n\n");

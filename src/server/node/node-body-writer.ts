@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { HeaderList } from "../../net/headers.js";
-import { type BodyWriter, isHeaderValue } from "../response-writer.js";
+import { type BodyWriter, isHeaderValue, maxKeptText } from "../response-writer.js";
 
 /** Up to so many bytes are copied into one piece with their framing. */
 const maxCopiedBytes = 4096;
@@ -49,28 +49,23 @@ export class NodeBodyWriter implements BodyWriter {
   write(chunk: string | Uint8Array): boolean {
     if (this.#over) return true;
     if (chunk.length === 0) return !this.#behind;
-    const size = typeof chunk === "string" ? Buffer.byteLength(chunk) : chunk.length;
     if (this.#left !== undefined) {
-      this.#left -= size;
+      this.#left -= typeof chunk === "string" ? Buffer.byteLength(chunk) : chunk.length;
       if (this.#left < 0) {
         this.#abandon();
         return true;
       }
     }
-    const [before, after] = this.#chunked ? [`${size.toString(16)}\r\n`, "\r\n"] : ["", ""];
     if (typeof chunk === "string") {
-      const text = `${before}${chunk}${after}`;
-      // The head that may go before it is Latin-1, and so is ASCII.
-      if (size === chunk.length) this.#give(text);
-      else this.#give(Buffer.from(text));
-    } else if (before === "") {
+      this.#give(this.#chunked ? framedText(chunk) : latin1Of(chunk, Buffer.byteLength(chunk)));
+    } else if (!this.#chunked) {
       this.#give(chunk);
-    } else if (size <= maxCopiedBytes) {
-      this.#give(framed(before, chunk));
+    } else if (chunk.length <= maxCopiedBytes) {
+      this.#give(framed(chunk));
     } else {
-      this.#give(before);
+      this.#give(chunkHead(chunk.length));
       this.#give(chunk);
-      this.#give(after);
+      this.#give("\r\n");
     }
     return !this.#behind;
   }
@@ -164,8 +159,34 @@ function givePending(): void {
   for (const writer of writers) writer.givePending();
 }
 
-/** A chunk in one piece (RFC 9112 §7.1). */
-function framed(before: string, chunk: Uint8Array): Buffer {
+/** Streams with the same events are written the same text in turn. */
+let lastText = "";
+let lastFramed = "";
+
+/** A chunk in one piece (RFC 9112 §7.1), of which each character is one byte. */
+function framedText(text: string): string {
+  if (text === lastText) return lastFramed;
+  const size = Buffer.byteLength(text);
+  const chunk = `${chunkHead(size)}${latin1Of(text, size)}\r\n`;
+  if (size <= maxKeptText) {
+    lastText = text;
+    lastFramed = chunk;
+  }
+  return chunk;
+}
+
+/** UTF-8 as text of which each character is one byte: the head that may go before it is Latin-1. */
+function latin1Of(text: string, size: number): string {
+  return size === text.length ? text : Buffer.from(text).toString("latin1");
+}
+
+function chunkHead(size: number): string {
+  return `${size.toString(16)}\r\n`;
+}
+
+/** A chunk in one piece. */
+function framed(chunk: Uint8Array): Buffer {
+  const before = chunkHead(chunk.length);
   const bytes = Buffer.allocUnsafe(before.length + chunk.length + 2);
   bytes.write(before, 0, "latin1");
   bytes.set(chunk, before.length);
