@@ -71,9 +71,9 @@ const ignore: Receiver = {
   gap: () => undefined,
   signal: () => undefined,
   member: () => undefined,
-  tellsSockets: () => false,
+  announcesSockets: () => false,
   lost: () => undefined,
-  buried: () => undefined,
+  evicted: () => undefined,
   vacated: () => undefined,
 };
 

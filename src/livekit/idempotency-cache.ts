@@ -1,6 +1,6 @@
 import type { ProcessChannel } from "../workers/channel.js";
 import type { WorkerPool, WorkerProcess } from "../workers/pool.js";
-import { question, topic } from "../workers/topic.js";
+import { requestTopic, topic } from "../workers/topic.js";
 
 /** How many events are remembered, so that one that comes again is not delivered again. */
 const maxEvents = 10_000;
@@ -62,14 +62,14 @@ export class IdempotencyCache implements Once {
 }
 
 /** A worker's, to the primary: whether it is to deliver an event. The response waits where another is about to. */
-const claimEvent = question<{ readonly id: string }, boolean>("livekit.claim");
+const claimEvent = requestTopic<{ readonly id: string }, boolean>("livekit.claim");
 const settleEvent = topic<{ readonly id: string; readonly delivered: boolean }>("livekit.settle");
 
 /** In a worker: once for all of them. */
 function sharedOnce(channel: ProcessChannel): Once {
   return {
     async run(id, work) {
-      if (id !== "" && !(await channel.ask(claimEvent, { id }))) return false;
+      if (id !== "" && !(await channel.request(claimEvent, { id }))) return false;
       let delivered = false;
       try {
         await work();

@@ -112,7 +112,7 @@ export class Realtime {
     if (tracer !== undefined) this.#hub.fanOut.traces = new RoomTraces(tracer);
     this.hub = new ServerHub(this.#hub);
     this.chat = new Chat(this.#hub, chatOptions(settings));
-    this.#hub.onBuried = () => this.#buried();
+    this.#hub.onEvicted = () => this.#evicted();
     this.#timer = setInterval(() => this.#tick(), tickIntervalMs);
     this.#timer.unref();
     metrics.countsFrom(() => this.counts());
@@ -212,13 +212,13 @@ export class Realtime {
   }
 
   /** Other nodes have announced the end of this node's sessions: its sockets are closed, so that clients reconnect. */
-  #buried(): void {
+  #evicted(): void {
     this.logger?.warn(
       { sockets: this.#hub.open.size },
       "this gateway was cut off from the realtime broker for so long that another announced the end of its sessions; its sockets are closed with 1012",
     );
     this.chat.departures.reported();
-    void this.#endAll(buriedDrainMs, "CUT_OFF");
+    void this.#endAll(evictedDrainMs, "CUT_OFF");
   }
 
   #tick(): void {
@@ -250,7 +250,7 @@ const closeInterval = 20;
 const closeGraceMs = 1000;
 
 /** Milliseconds in which the sockets of a node that was taken for dead are closed. */
-const buriedDrainMs = 10_000;
+const evictedDrainMs = 10_000;
 
 function restarting(reason: string, seconds: number): string {
   return `{"reason":"${reason}","retry_after":${seconds}}`;

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { errorMessage } from "../net/error-text.js";
-import type { Question, Topic } from "./topic.js";
+import type { RequestTopic, Topic } from "./topic.js";
 
 /** Bytes that may wait for the other side to read; a message that would wait behind more is not sent. */
 const maxPendingBytes = 64 << 20;
@@ -24,7 +24,7 @@ export class ChannelClosed extends Error {
   }
 }
 
-interface Waiting {
+interface PendingRequest {
   resolve(payload: Uint8Array): void;
   reject(error: Error): void;
   readonly timer: NodeJS.Timeout | undefined;
@@ -44,7 +44,7 @@ export class ProcessChannel {
   readonly #failed: (error: unknown) => void;
   readonly #handlers = new Map<string, Handler>();
   readonly #responders = new Map<string, Responder>();
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #pending = new Map<number, PendingRequest>();
   #lastRequest = 0;
   #corked = false;
   #open = true;
@@ -82,20 +82,20 @@ export class ProcessChannel {
    * @throws ChannelClosed (by rejection) where the other side ends before
    * @throws Error (by rejection) with the message of the other side's error, or that the time is over
    */
-  ask<Q, R>({ name, request, response }: Question<Q, R>, question: Q, timeoutMs?: number): Promise<R> {
+  request<Q, R>({ name, request, response }: RequestTopic<Q, R>, message: Q, timeoutMs?: number): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       this.#lastRequest = (this.#lastRequest + 1) >>> 0;
       const id = this.#lastRequest;
-      if (!this.#write(kinds.request, id, name, request.encode(question))) {
+      if (!this.#write(kinds.request, id, name, request.encode(message))) {
         reject(this.#open ? new Error(`${name}: the other process reads too slowly`) : new ChannelClosed());
         return;
       }
       const late = (): void => {
-        this.#waiting.delete(id);
+        this.#pending.delete(id);
         reject(new Error(`${name}: no response within ${timeoutMs} ms`));
       };
       const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-      this.#waiting.set(id, { resolve: payload => resolve(response.decode(payload)), reject, timer });
+      this.#pending.set(id, { resolve: payload => resolve(response.decode(payload)), reject, timer });
     });
   }
 
@@ -106,8 +106,8 @@ export class ProcessChannel {
 
   /** Sets the only handler of these requests; its error is the failure that the other side gets. */
   onRequest<Q, R>(
-    { name, request, response }: Question<Q, R>,
-    respond: (question: Q) => R | Promise<R>,
+    { name, request, response }: RequestTopic<Q, R>,
+    respond: (message: Q) => R | Promise<R>,
   ): void {
     this.#responders.set(name, async payload => response.encode(await respond(request.decode(payload))));
   }
@@ -121,11 +121,11 @@ export class ProcessChannel {
   #end(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const { reject, timer } of this.#waiting.values()) {
+    for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
       reject(new ChannelClosed());
     }
-    this.#waiting.clear();
+    this.#pending.clear();
   }
 
   #write(kind: Kind, id: number, topic: string, payload: Uint8Array): boolean {
@@ -210,11 +210,11 @@ export class ProcessChannel {
   }
 
   #settle(id: number, succeeded: boolean, payload: Uint8Array): void {
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
-    this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    if (succeeded) waiting.resolve(payload);
-    else waiting.reject(new Error(Buffer.from(payload).toString()));
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    if (succeeded) pending.resolve(payload);
+    else pending.reject(new Error(Buffer.from(payload).toString()));
   }
 }

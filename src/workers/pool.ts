@@ -1,7 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
 import { ChannelClosed, ProcessChannel } from "./channel.js";
-import type { Question, Topic } from "./topic.js";
+import type { RequestTopic, Topic } from "./topic.js";
 
 /** The file descriptor of the channel in a worker: after input, output, errors and Node.js's own channel. */
 const channelFd = 4;
@@ -142,9 +142,9 @@ export class WorkerPool {
   }
 
   /** Sends a request to all that serve, each for itself: failures are returned beside the responses. */
-  askAll<Q, R>(
-    question: Question<Q, R>,
-    request: Q,
+  requestAll<Q, R>(
+    topic: RequestTopic<Q, R>,
+    message: Q,
     timeoutMs?: number,
   ): Promise<
     { readonly worker: WorkerProcess; readonly response: R | undefined; readonly error: unknown }[]
@@ -152,7 +152,7 @@ export class WorkerPool {
     return Promise.all(
       this.serving.map(async worker => {
         try {
-          const response = await worker.channel.ask(question, request, timeoutMs);
+          const response = await worker.channel.request(topic, message, timeoutMs);
           return { worker, response, error: undefined };
         } catch (error) {
           return { worker, response: undefined, error };

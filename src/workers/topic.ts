@@ -14,7 +14,7 @@ export interface Topic<T> {
 }
 
 /** The types of requests of one kind and of their responses, and their encoding. */
-export interface Question<Q, R> {
+export interface RequestTopic<Q, R> {
   readonly name: string;
   readonly request: PayloadCodec<Q>;
   readonly response: PayloadCodec<R>;
@@ -45,10 +45,10 @@ export function topic<T>(name: string, codec: PayloadCodec<T> = json()): Topic<T
   return { name, codec };
 }
 
-export function question<Q, R>(
+export function requestTopic<Q, R>(
   name: string,
   request: PayloadCodec<Q> = json(),
   response: PayloadCodec<R> = json(),
-): Question<Q, R> {
+): RequestTopic<Q, R> {
   return { name, request, response };
 }

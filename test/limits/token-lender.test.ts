@@ -5,11 +5,11 @@ import type { Loan, LoanRequest, Repayment } from "../../src/limits/lending/bank
 import { borrowFrom, TokenLender } from "../../src/limits/lending/token-lender.js";
 import type { ProcessChannel } from "../../src/workers/channel.js";
 import type { WorkerProcess } from "../../src/workers/pool.js";
-import { question } from "../../src/workers/topic.js";
+import { requestTopic } from "../../src/workers/topic.js";
 import { type InProcess, workerInProcess } from "../workers/in-process.js";
 
-const lend = question<LoanRequest, Loan>("limits.lend");
-const recall = question<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
+const lend = requestTopic<LoanRequest, Loan>("limits.lend");
+const recall = requestTopic<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
 
 const rate = { interval: 0, burst: 3 };
 const all: LoanRequest = { limit: "x permits", rate, key: "key", spent: 0, age: 0, returned: 0, wanted: 3 };
@@ -48,7 +48,7 @@ describe("permits that the primary lends", () => {
     slow.onRequest(recall, () => {
       return new Promise(resolve => (answer = () => resolve({ spent: 0, age: 0, returned: 3 })));
     });
-    assert.equal((await slow.ask(lend, all)).granted, 3);
+    assert.equal((await slow.request(lend, all)).granted, 3);
     const other = limiter();
     assert.equal(await other.acquire("key"), undefined);
     answer();
@@ -64,9 +64,9 @@ describe("permits that the primary lends", () => {
         return new Promise(resolve => asked(() => resolve({ spent: 0, age: 0, returned: 3 })));
       });
     });
-    assert.equal((await holder.ask(lend, all)).granted, 3);
+    assert.equal((await holder.request(lend, all)).granted, 3);
     const dying = fork();
-    const refused = assert.rejects(dying.ask(lend, all));
+    const refused = assert.rejects(dying.request(lend, all));
     const answer = await recalled;
     workers[1]?.kill();
     await Promise.all([workers[1]?.worker.channel.closed, refused]);

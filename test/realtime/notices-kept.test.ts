@@ -47,9 +47,9 @@ test(`joins, leaves and messages all reach a slow member, in order, up to its en
           },
           gap() {},
           member() {},
-          tellsSockets: () => false,
+          announcesSockets: () => false,
           lost() {},
-          buried() {},
+          evicted() {},
           vacated() {},
           signal() {},
         });

@@ -29,9 +29,9 @@ export class SlowBroker implements Broker {
       notice: (room, notice) => void later(() => receiver.notice(room, notice)),
       gap: () => {},
       member: () => undefined,
-      tellsSockets: () => false,
+      announcesSockets: () => false,
       lost: () => undefined,
-      buried: () => undefined,
+      evicted: () => undefined,
       vacated: room => void later(() => receiver.vacated(room)),
       signal: () => {},
     });

@@ -132,7 +132,7 @@ describe("a connection by server-sent events", () => {
 
   test("a client that leaves, before the head is out or later, ends the socket once with 1006", async () => {
     const early = connect();
-    early.connection.gone();
+    early.connection.disconnected();
     early.start();
     early.connection.send("1");
     await turn();
@@ -140,7 +140,7 @@ describe("a connection by server-sent events", () => {
     const late = connect();
     late.start();
     late.connection.close();
-    late.connection.gone();
+    late.connection.disconnected();
     assert.deepEqual([late.seen.closed, late.seen.abandoned], [[1006], true]);
   });
 });

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { ChannelClosed, ProcessChannel } from "../../src/workers/channel.js";
-import { bytes, question, structured, topic } from "../../src/workers/topic.js";
+import { bytes, requestTopic, structured, topic } from "../../src/workers/topic.js";
 
 describe("the channel between the primary and a worker", () => {
   const server = createServer({ noDelay: true });
@@ -36,7 +36,7 @@ describe("the channel between the primary and a worker", () => {
   it("messages arrive whole and in order, whatever their sizes", async () => {
     const [left, right] = await pair();
     const blob = topic("blob", bytes);
-    const fence = question<null, null>("fence");
+    const fence = requestTopic<null, null>("fence");
     const arrived: Buffer[] = [];
     right.onMessage(blob, payload => arrived.push(Buffer.from(payload)));
     right.onRequest(fence, () => null);
@@ -50,7 +50,7 @@ describe("the channel between the primary and a worker", () => {
         arrived.length = 0;
         const sent = lengths.map((length, index) => Buffer.alloc(length, index + 1));
         for (const payload of sent) assert.equal(left.send(blob, payload), true);
-        await left.ask(fence, null);
+        await left.request(fence, null);
         assert.deepEqual(
           arrived.map(payload => [payload.length, payload[0], payload.at(-1)]),
           sent.map(payload => [payload.length, payload[0], payload.at(-1)]),
@@ -62,32 +62,32 @@ describe("the channel between the primary and a worker", () => {
 
   it("requests of both sides are under way at once, and each gets its own response", async () => {
     const [left, right] = await pair();
-    const double = question<number, number>("double");
+    const double = requestTopic<number, number>("double");
     const waiting: (() => void)[] = [];
     right.onRequest(double, value => new Promise(resolve => waiting.push(() => resolve(2 * value))));
     left.onRequest(double, value => 20 * value);
-    const asked = [1, 2, 3].map(value => left.ask(double, value));
-    assert.equal(await right.ask(double, 1), 20);
+    const asked = [1, 2, 3].map(value => left.request(double, value));
+    assert.equal(await right.request(double, 1), 20);
     for (const answer of waiting.reverse()) answer();
     assert.deepEqual(await Promise.all(asked), [2, 4, 6]);
   });
 
   it("values of any kind keep their types", async () => {
     const [left, right] = await pair();
-    const echo = question<unknown, unknown>("echo", structured(), structured());
+    const echo = requestTopic<unknown, unknown>("echo", structured(), structured());
     right.onRequest(echo, value => value);
     const value = { bytes: new Uint8Array([1, 2]), not: Number.NaN, map: new Map([["a", undefined]]) };
-    assert.deepEqual(await left.ask(echo, value), value);
+    assert.deepEqual(await left.request(echo, value), value);
   });
 
   it("an error that the other side throws is the failure of the request", async () => {
     const [left, right] = await pair();
-    const fail = question<null, null>("fail");
+    const fail = requestTopic<null, null>("fail");
     right.onRequest(fail, () => {
       throw new Error("no tokens left");
     });
-    await assert.rejects(left.ask(fail, null), /^Error: no tokens left$/);
-    await assert.rejects(left.ask(question("other"), null), /^Error: there is no handler of other$/);
+    await assert.rejects(left.request(fail, null), /^Error: no tokens left$/);
+    await assert.rejects(left.request(requestTopic("other"), null), /^Error: there is no handler of other$/);
   });
 
   it("a handler that throws costs its message alone", async () => {
@@ -98,35 +98,35 @@ describe("the channel between the primary and a worker", () => {
       if (value === 1) throw new Error("one");
       seen.push(value);
     });
-    right.onRequest(question<null, null>("fence"), () => null);
+    right.onRequest(requestTopic<null, null>("fence"), () => null);
     for (const value of [1, 2]) left.send(odd, value);
-    await left.ask(question("fence"), null);
+    await left.request(requestTopic("fence"), null);
     assert.deepEqual(seen, [2]);
     assert.match(String(failures.pop()), /one/);
   });
 
   it("a request without a response in time fails, and its late response is dropped", async () => {
     const [left, right] = await pair();
-    const slow = question<null, null>("slow");
+    const slow = requestTopic<null, null>("slow");
     let answer = (): void => undefined;
     right.onRequest(slow, () => new Promise(resolve => (answer = () => resolve(null))));
-    await assert.rejects(left.ask(slow, null, 1), /slow: no response within 1 ms/);
+    await assert.rejects(left.request(slow, null, 1), /slow: no response within 1 ms/);
     answer();
     right.onRequest(slow, () => null);
-    assert.equal(await left.ask(slow, null), null);
+    assert.equal(await left.request(slow, null), null);
   });
 
   it("requests fail when the other side ends, and nothing more is sent", async () => {
     const [left, right, socket] = await pair();
-    const never = question<null, null>("never");
+    const never = requestTopic<null, null>("never");
     right.onRequest(never, () => new Promise(() => undefined));
-    const asked = left.ask(never, null);
+    const asked = left.request(never, null);
     const refused = assert.rejects(asked, ChannelClosed);
     right.close();
     await left.closed;
     await refused;
     assert.equal(left.send(topic("late"), 1), false);
-    await assert.rejects(left.ask(never, null), ChannelClosed);
+    await assert.rejects(left.request(never, null), ChannelClosed);
     assert.equal(socket.destroyed, true);
   });
 
@@ -140,7 +140,7 @@ describe("the channel between the primary and a worker", () => {
       assert.ok(sent < 200, "everything is taken");
     }
     assert.ok(socket.writableLength > 0);
-    await assert.rejects(left.ask(question("more"), null), /reads too slowly/);
+    await assert.rejects(left.request(requestTopic("more"), null), /reads too slowly/);
     let arrived = 0;
     await new Promise<void>(done => {
       right.onMessage(big, () => {

@@ -4,7 +4,7 @@ import type { ProcessStatus } from "../../admin/status.js";
 import type { ConfigInput } from "../../config/compose.js";
 import type { Failure } from "../../status/failure.js";
 import type { MetricState } from "../../telemetry/totals.js";
-import { json, question, structured, topic } from "../../workers/topic.js";
+import { json, requestTopic, structured, topic } from "../../workers/topic.js";
 import type { ReloadReport, ReloadTrigger } from "../reload/reload-status.js";
 
 /** The start message for a worker. */
@@ -73,23 +73,23 @@ export interface SharedLine {
 }
 
 /** The primary's, to a worker. */
-export const startWorker = question<StartRequest, StartResponse>("start", structured());
-export const stopWorker = question<{ readonly lingerMs: number }, null>("stop");
-export const reloadWorker = question<ReloadRequest, ReloadResponse>("reload", structured());
+export const startWorker = requestTopic<StartRequest, StartResponse>("start", structured());
+export const stopWorker = requestTopic<{ readonly lingerMs: number }, null>("stop");
+export const reloadWorker = requestTopic<ReloadRequest, ReloadResponse>("reload", structured());
 /** The files it has read last; requested once. */
-export const fetchFiles = question<null, Uint8Array | undefined>("files", json(), structured());
-export const fetchReadiness = question<null, Readiness>("readiness");
-export const fetchBindings = question<null, unknown>("bindings");
-export const fetchMetrics = question<null, MetricState[]>("metrics", structured(), structured());
-export const fetchProcessStatus = question<null, ProcessStatus>("process");
-export const fetchPaths = question<null, readonly string[]>("paths");
-export const forwardOperation = question<OperationRequest, ForwardedResponse>(
+export const fetchFiles = requestTopic<null, Uint8Array | undefined>("files", json(), structured());
+export const fetchReadiness = requestTopic<null, Readiness>("readiness");
+export const fetchBindings = requestTopic<null, unknown>("bindings");
+export const fetchMetrics = requestTopic<null, MetricState[]>("metrics", structured(), structured());
+export const fetchProcessStatus = requestTopic<null, ProcessStatus>("process");
+export const fetchPaths = requestTopic<null, readonly string[]>("paths");
+export const forwardOperation = requestTopic<OperationRequest, ForwardedResponse>(
   "operation",
   structured(),
   structured(),
 );
 
 /** A worker's, to the primary. */
-export const decideReload = question<ReloadDecisionRequest, ReloadDecision>("verdict");
+export const decideReload = requestTopic<ReloadDecisionRequest, ReloadDecision>("reload.decision");
 export const reportMetrics = topic<MetricState[]>("metrics", structured());
 export const sharedLine = topic<SharedLine>("log");

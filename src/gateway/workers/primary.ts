@@ -220,7 +220,7 @@ class Primary implements Gateway {
     this.#reloads.close();
     this.#round?.refuse("the gateway is shutting down");
     await this.#pool.close(async ({ channel }) => {
-      await channel.ask(stopWorker, { lingerMs });
+      await channel.request(stopWorker, { lingerMs });
     });
     await this.#rooms?.close();
     await this.#admin?.close();
@@ -248,7 +248,7 @@ class Primary implements Gateway {
   async #startWorker(worker: WorkerProcess): Promise<void> {
     const { channel } = worker;
     const files = this.#files;
-    const response = await channel.ask(startWorker, {
+    const response = await channel.request(startWorker, {
       input: this.#input,
       worker: worker.id,
       first: this.#started === undefined,
@@ -258,7 +258,7 @@ class Primary implements Gateway {
     if ("refused" in response) throw reportedError(response.refused, response.stack);
     const { httpPorts, realtimePort, ports, ...status } = response.started;
     this.#started ??= { httpPorts, realtimePort, ports };
-    this.#files ??= await channel.ask(fetchFiles, null);
+    this.#files ??= await channel.request(fetchFiles, null);
     this.#statuses.set(worker, files === undefined ? status : await this.#catchUp(worker, files, status));
     if (!this.#serving || !worker.replaces) return;
     this.#log.info(
@@ -285,7 +285,7 @@ class Primary implements Gateway {
       if (rounds !== this.#rounds) continue;
       if (this.#files === undefined || this.#files === had) return status;
       had = this.#files;
-      const { report, ...reloaded } = await channel.ask(reloadWorker, { trigger: "signal", files: had });
+      const { report, ...reloaded } = await channel.request(reloadWorker, { trigger: "signal", files: had });
       if (report.result === "failure") throw reportedError(report.error ?? "");
       status = reloaded;
     }
@@ -320,16 +320,17 @@ class Primary implements Gateway {
           return { worker: worker.id, pid: worker.pid, hash: status?.hash, loaded_at: status?.loadedAt };
         }),
       }),
-      bindings: async () => (await this.#any()?.channel.ask(fetchBindings, null, responseTimeoutMs)) ?? [],
+      bindings: async () =>
+        (await this.#any()?.channel.request(fetchBindings, null, responseTimeoutMs)) ?? [],
       routes: () => routes,
       others: {
         handle: async request => {
-          const forwarded = await this.#any()?.channel.ask(forwardOperation, request, responseTimeoutMs);
+          const forwarded = await this.#any()?.channel.request(forwardOperation, request, responseTimeoutMs);
           if (forwarded === undefined) return undefined;
           if ("failure" in forwarded) throw new GatewayError(forwarded.failure);
           return forwarded.response;
         },
-        paths: async () => (await this.#any()?.channel.ask(fetchPaths, null, responseTimeoutMs)) ?? [],
+        paths: async () => (await this.#any()?.channel.request(fetchPaths, null, responseTimeoutMs)) ?? [],
       },
     });
   }
@@ -338,7 +339,7 @@ class Primary implements Gateway {
     const [metrics, readiness, responses] = await Promise.all([
       this.#workerMetrics.states(),
       this.#readiness(),
-      this.#pool.askAll(fetchProcessStatus, null, responseTimeoutMs),
+      this.#pool.requestAll(fetchProcessStatus, null, responseTimeoutMs),
     ]);
     const processes = responses.flatMap(({ response }) => response ?? []);
     return gatewayStatus({ metrics, processes }, this.#loaded, this.#reloads, readiness);
@@ -350,7 +351,7 @@ class Primary implements Gateway {
   }
 
   async #readiness(): Promise<Readiness> {
-    const responses = await this.#pool.askAll(fetchReadiness, null, responseTimeoutMs);
+    const responses = await this.#pool.requestAll(fetchReadiness, null, responseTimeoutMs);
     const checks = joinedChecks(responses, this.#count);
     checks.configuration = { ok: true, message: this.#reloads.summary };
     if (this.#draining) checks.gateway = { ok: false, message: "shutting down" };

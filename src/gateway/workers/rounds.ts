@@ -50,7 +50,7 @@ export class ReloadRound {
     await Promise.all(
       [...this.#building].map(async worker => {
         try {
-          const response = await worker.channel.ask(reloadWorker, { trigger, files: undefined });
+          const response = await worker.channel.request(reloadWorker, { trigger, files: undefined });
           responses.set(worker, response);
           if (response.report.result === "success") report ??= response.report;
           else fail(worker, response.report.error ?? "");
@@ -89,7 +89,7 @@ export class ReloadRound {
   async #accept(): Promise<void> {
     for (const { channel } of this.#waiting.keys()) {
       try {
-        this.#files = await channel.ask(fetchFiles, null);
+        this.#files = await channel.request(fetchFiles, null);
         break;
       } catch {
         // It has ended; they have all read the same.

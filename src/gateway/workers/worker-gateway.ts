@@ -107,7 +107,7 @@ class WorkerGateway {
       },
       agree: async (loaded: UsableConfig) => {
         const digest = this.#record?.digest ?? "";
-        const decision = await channel.ask(decideReload, { hash: hashOf(loaded), digest });
+        const decision = await channel.request(decideReload, { hash: hashOf(loaded), digest });
         if (!decision.go) throw reportedError(decision.reason);
       },
     };

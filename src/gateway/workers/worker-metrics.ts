@@ -41,7 +41,7 @@ export class WorkerMetrics {
 
   /** Of all processes, added up. */
   async states(): Promise<MetricState[]> {
-    const responses = await this.#pool.askAll(fetchMetrics, null, scrapeMs);
+    const responses = await this.#pool.requestAll(fetchMetrics, null, scrapeMs);
     const serving = new Set(this.#pool.serving);
     for (const { worker, response } of responses) {
       // One that has ended meanwhile is in the past already.

@@ -1,14 +1,14 @@
 import { within } from "../../net/within.js";
 import type { ProcessChannel } from "../../workers/channel.js";
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
-import { question, topic } from "../../workers/topic.js";
+import { requestTopic, topic } from "../../workers/topic.js";
 import { monotonicTicks } from "../rate.js";
 import { type Loan, type LoanRequest, type Repayment, TokenBank } from "./bank.js";
 import { Borrower } from "./borrower.js";
 
-const lendTokens = question<LoanRequest, Loan>("limits.lend");
+const lendTokens = requestTopic<LoanRequest, Loan>("limits.lend");
 const reportTokens = topic<LoanRequest>("limits.report");
-const recallTokens = question<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
+const recallTokens = requestTopic<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
 
 /** Milliseconds in which others have to give back tokens that one needs. */
 const recallMs = 500;
@@ -55,7 +55,7 @@ export class TokenLender {
     let recall = this.#recalls.get(id);
     if (recall === undefined) {
       recall = holder.channel
-        .ask(recallTokens, { limit, key })
+        .request(recallTokens, { limit, key })
         .then(repayment => void this.#bank.lend(holder, { ...request, ...repayment, wanted: 0 }))
         .catch(() => undefined)
         .finally(() => this.#recalls.delete(id));
@@ -68,7 +68,7 @@ export class TokenLender {
 /** In a worker: borrows tokens from the primary. */
 export function borrowFrom(channel: ProcessChannel): Borrower {
   const lender = {
-    lend: (request: LoanRequest) => channel.ask(lendTokens, request),
+    lend: (request: LoanRequest) => channel.request(lendTokens, request),
     report: (request: LoanRequest) => channel.send(reportTokens, request),
   };
   const borrower = new Borrower(lender, monotonicTicks);

@@ -56,7 +56,7 @@ export class BoundPlan {
     }
   }
 
-  /** Undefined where no backend wants to know. */
+  /** Undefined where no backend is notified. */
   event(kind: EventKind): CallRoute<EventPlan> | undefined {
     return this.#route(this.plan.events[kind]);
   }

@@ -94,17 +94,17 @@ export type EventRequest = (session: Session, frame: EventFrames[EventKind]) => 
  * A Struct takes everything.
  */
 export function eventRequest(kind: EventKind, input: MessageType, parts?: RoomParts): EventRequest {
-  const wanted: FieldOfMember[] = [];
+  const used: FieldOfMember[] = [];
   for (const name of offered[kind]) {
     const field = input.fieldsByName.get(name);
     if (field !== undefined && optional.has(name) && !isText(field)) continue;
     if (input.fullName === STRUCT || field !== undefined) {
-      wanted.push({ name, text: field?.kind === "string" });
+      used.push({ name, text: field?.kind === "string" });
     }
   }
   const taken = partFields(kind, input, parts);
-  const readsText = wanted.some(({ name }) => name === "message");
-  const readsData = wanted.some(({ name }) => name === "data");
+  const readsText = used.some(({ name }) => name === "message");
+  const readsData = used.some(({ name }) => name === "data");
   return (session, frame) => {
     const json = createObject();
     const members: { readonly [name: string]: unknown } = { ...frame };
@@ -118,7 +118,7 @@ export function eventRequest(kind: EventKind, input: MessageType, parts?: RoomPa
       const value = "room_id" in frame ? parts?.part(frame.room_id, name) : undefined;
       if (value !== undefined) json[name] = value;
     }
-    for (const { name, text } of wanted) {
+    for (const { name, text } of used) {
       const value = name === "session_id" ? session.id : members[name];
       if (value === undefined) continue;
       json[name] = (text ? String(value) : value) as JsonValue;
@@ -150,10 +150,10 @@ export function requestProblems(
   for (const field of fields) {
     const fits =
       field.name === "code" ? isNumber(field) : field.name === "id" ? isScalar(field) : isText(field);
-    const wanted = field.name === "code" ? "an integer" : field.name === "id" ? "a scalar" : "a string";
+    const expected = field.name === "code" ? "an integer" : field.name === "id" ? "a scalar" : "a string";
     if (!fits)
       errors.push(
-        `${input.fullName}.${field.name} cannot take the frame's "${field.name}": it must be ${wanted}`,
+        `${input.fullName}.${field.name} cannot take the frame's "${field.name}": it must be ${expected}`,
       );
   }
   if (fields.length === 0) {

@@ -92,7 +92,7 @@ export interface Receiver {
    */
   member(room: string, change: MemberChange): void;
   /** Whether members of the room are notified of each session. */
-  tellsSockets(room: string): boolean;
+  announcesSockets(room: string): boolean;
   /** Messages that this node should have got and cannot get any more: `from` to `to`, both lost. */
   gap(room: string, epoch: string, from: number, to: number): void;
   /** A text that another node has sent with `Broker.signal`. */
@@ -100,7 +100,7 @@ export interface Receiver {
   /** Another node is dead, and this one has to notify backends of its departed sessions: its rooms, by session. */
   lost(sessions: ReadonlyMap<string, LostSession>): void;
   /** Other nodes took this one for dead and have announced the end of its sessions. */
-  buried(): void;
+  evicted(): void;
   /** The lease of a room was released, on any node: it can be acquired. Where its holder died, nobody calls this. */
   vacated(room: string): void;
 }

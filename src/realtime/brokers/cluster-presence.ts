@@ -10,15 +10,15 @@ export interface RoomChange {
 }
 
 /** A member with its room, as `RoomChange`. */
-export interface PlacedMember {
+export interface StoredMember {
   readonly room: string;
   readonly member: RoomMember;
 }
 
 /** The result of a node's heartbeat. */
 export interface Beat {
-  /** Whether the store has the entries of this node; "buried" where another node has announced their end. */
-  readonly state: "known" | "forgotten" | "buried";
+  /** Whether the store has the entries of this node; "evicted" where another node has announced their end. */
+  readonly state: "known" | "forgotten" | "evicted";
   /** Nodes without a heartbeat for the lease, and that this node alone has claimed for as long. */
   readonly dead: readonly string[];
 }
@@ -31,11 +31,11 @@ export interface PresenceStore {
   /** By the clock of the server. @param claim whether to look for dead nodes */
   beat(node: string, isNew: boolean, claim: boolean): Promise<Beat>;
   /** The entries of a node. */
-  left(node: string): Promise<readonly PlacedMember[]>;
+  left(node: string): Promise<readonly StoredMember[]>;
   /** Publishes changes of a dead node without keeping them. */
-  tell(changes: readonly RoomChange[]): Promise<void>;
-  /** Removes the entries of a node. @param buried whether its next heartbeat reports that */
-  forget(node: string, buried: boolean): Promise<void>;
+  publish(changes: readonly RoomChange[]): Promise<void>;
+  /** Removes the entries of a node. @param evicted whether its next heartbeat reports that */
+  forget(node: string, evicted: boolean): Promise<void>;
 }
 
 /** Changes written at once, and rooms read at once. */
@@ -110,7 +110,7 @@ export class ClusterPresence implements BrokerPresence {
 
   /** This node receives a room from now on. */
   opened(room: string): void {
-    const each = this.#receiver?.tellsSockets(room);
+    const each = this.#receiver?.announcesSockets(room);
     this.#rooms.set(room, new RoomSessions(change => this.#receiver?.member(room, change), each));
     void this.#compare(room, true);
   }
@@ -128,7 +128,7 @@ export class ClusterPresence implements BrokerPresence {
   async restore(): Promise<void> {
     try {
       const { state } = this.#isNew ? { state: "known" } : await this.#store.beat(this.#node, false, false);
-      if (state === "buried") this.#receiver?.buried();
+      if (state === "evicted") this.#receiver?.evicted();
     } catch {
       // The connection is lost again.
       return;
@@ -152,7 +152,7 @@ export class ClusterPresence implements BrokerPresence {
       Array.from(this.#local.of(room), ([session, from]) => this.#changeOf(room, { session, from }, false)),
     );
     try {
-      await this.#store.tell(changes.filter(({ room }) => room !== ""));
+      await this.#store.publish(changes.filter(({ room }) => room !== ""));
       await this.#store.forget(this.#node, false);
     } catch {
       // Another node finds the rest.
@@ -244,7 +244,7 @@ export class ClusterPresence implements BrokerPresence {
   async #announceEnd(node: string): Promise<void> {
     const { sessions, changes } = departuresOf(await this.#store.left(node));
     for (let start = 0; start < changes.length; start += batch) {
-      await this.#store.tell(changes.slice(start, start + batch));
+      await this.#store.publish(changes.slice(start, start + batch));
     }
     await this.#store.forget(node, true);
     if (sessions.size > 0) this.#receiver?.lost(sessions);
@@ -274,7 +274,7 @@ export class ClusterPresence implements BrokerPresence {
 }
 
 /** The consequences of the end of nodes with those members: lost sessions, and changes for their rooms. */
-export function departuresOf(left: readonly PlacedMember[]): {
+export function departuresOf(left: readonly StoredMember[]): {
   readonly sessions: ReadonlyMap<string, LostSession>;
   readonly changes: readonly RoomChange[];
 } {

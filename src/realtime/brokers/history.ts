@@ -168,8 +168,8 @@ export class History {
       return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
     const position = { epoch: timeline.epoch, seq: timeline.seq };
     if (epoch !== timeline.epoch || seq > timeline.seq) return { position, recovered: false, messages: [] };
-    const wanted = Math.min(timeline.seq - seq, limit);
-    const found = Math.min(wanted, countOf(timeline));
+    const requested = Math.min(timeline.seq - seq, limit);
+    const found = Math.min(requested, countOf(timeline));
     const start = timeline.entries.length - found;
     const messages = timeline.entries.slice(start, start + first) as Entry[];
     return { position, recovered: found === timeline.seq - seq, messages, more: found > first };

@@ -42,7 +42,7 @@ export function createNatsBroker(options: NatsBrokerOptions): Broker {
 
 type NatsBrokerOptions = BrokerOptions & NatsServers;
 
-interface Reception {
+interface ReceivedRoom {
   readonly feed: RoomFeed;
   subscription: Subscription;
   /** The epoch that is over since the stream has lost messages: a room that it has forgotten does not go on with it. */
@@ -60,7 +60,7 @@ class NatsBroker implements Broker {
   readonly #sent = new Signals();
   readonly #timeoutMs: number;
   readonly #presence: ClusterPresence;
-  readonly #rooms = new Map<string, Reception>();
+  readonly #rooms = new Map<string, ReceivedRoom>();
   readonly #space: HoldingSpace;
   readonly #timer: NodeJS.Timeout;
   #receiver: Receiver | undefined;
@@ -152,8 +152,8 @@ class NatsBroker implements Broker {
     this.unsubscribe(room);
     const read = (after: RoomPosition): Promise<Replay> => this.since(room, after, maxReplayed);
     const feed = new RoomFeed(room, receiver, read, this.#space);
-    const reception = { feed, subscription: this.#receive(room, feed), over: undefined };
-    this.#rooms.set(room, reception);
+    const received = { feed, subscription: this.#receive(room, feed), over: undefined };
+    this.#rooms.set(room, received);
     try {
       await this.#link.settled();
       const { epoch, seq } = await this.#writer.open(key);
@@ -162,22 +162,22 @@ class NatsBroker implements Broker {
       this.#presence.opened(room);
       return position;
     } catch (error) {
-      if (this.#rooms.get(room) === reception) this.unsubscribe(room);
+      if (this.#rooms.get(room) === received) this.unsubscribe(room);
       throw error;
     }
   }
 
   unsubscribe(room: string): void {
-    const reception = this.#rooms.get(room);
-    reception?.feed.close();
-    reception?.subscription.unsubscribe();
+    const received = this.#rooms.get(room);
+    received?.feed.close();
+    received?.subscription.unsubscribe();
     this.#presence.closed(room);
     this.#rooms.delete(room);
   }
 
   async since(room: string, { epoch, seq }: RoomPosition, limit: number): Promise<Replay> {
     const key = roomKey(room);
-    const last = await this.#link.ask(nats => this.#log.last(nats, key));
+    const last = await this.#link.execute(nats => this.#log.last(nats, key));
     if (last === undefined)
       return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
     if (last.lineage < this.#lineage.current) {
@@ -196,14 +196,16 @@ class NatsBroker implements Broker {
   async history(room: string, limit: number, before = Number.POSITIVE_INFINITY): Promise<readonly Message[]> {
     const all = await this.#read(room, Number.POSITIVE_INFINITY);
     const epoch = all.at(-1)?.epoch;
-    const wanted = all.filter(message => message.epoch === epoch && message.seq < before);
-    return limit === 0 ? [] : wanted.slice(-limit);
+    const earlier = all.filter(message => message.epoch === epoch && message.seq < before);
+    return limit === 0 ? [] : earlier.slice(-limit);
   }
 
   async rooms(limit: number): Promise<readonly string[]> {
     if (this.#limits.messages === 0) return [];
     const now = this.#lineage.now();
-    const lasts = await this.#link.ask(nats => this.#log.read(nats, "*", "last", Number.POSITIVE_INFINITY));
+    const lasts = await this.#link.execute(nats =>
+      this.#log.read(nats, "*", "last", Number.POSITIVE_INFINITY),
+    );
     const held: string[] = [];
     for (const entry of lasts) {
       if (held.length >= limit) break;
@@ -217,7 +219,7 @@ class NatsBroker implements Broker {
 
   async signal(text: string): Promise<void> {
     const payload = this.#sent.write(text);
-    await this.#link.ask(nats => nats.messages.publish(`${this.#prefix}.signal`, payload));
+    await this.#link.execute(nats => nats.messages.publish(`${this.#prefix}.signal`, payload));
   }
 
   async close(): Promise<void> {
@@ -232,7 +234,9 @@ class NatsBroker implements Broker {
     const { messages, ttl } = historyOf(this.#limits, room);
     if (messages === 0) return [];
     const key = roomKey(room);
-    const entries = await this.#link.ask(nats => this.#log.read(nats, key, "all", Number.POSITIVE_INFINITY));
+    const entries = await this.#link.execute(nats =>
+      this.#log.read(nats, key, "all", Number.POSITIVE_INFINITY),
+    );
     const oldest = this.#lineage.now() - ttl;
     return entries
       .filter(entry => isHeld(entry, oldest))
@@ -257,7 +261,7 @@ class NatsBroker implements Broker {
   /** All epochs that were known are over. */
   #begun(): void {
     this.#writer.forget();
-    for (const reception of this.#rooms.values()) reception.over = reception.feed.position?.epoch;
+    for (const received of this.#rooms.values()) received.over = received.feed.position?.epoch;
   }
 
   async #connected(): Promise<void> {
@@ -269,8 +273,8 @@ class NatsBroker implements Broker {
         },
       });
     }
-    for (const [room, reception] of this.#rooms) {
-      if (reception.subscription.isClosed()) reception.subscription = this.#receive(room, reception.feed);
+    for (const [room, received] of this.#rooms) {
+      if (received.subscription.isClosed()) received.subscription = this.#receive(room, received.feed);
     }
     await this.#link.settled().catch(() => undefined);
     await this.#catchUpSignals().catch(() => undefined);
@@ -294,7 +298,7 @@ class NatsBroker implements Broker {
   /** Signals sent while this node was disconnected. */
   async #catchUpSignals(): Promise<void> {
     const log = new NatsLog(`${this.#prefix}_signals`, `${this.#prefix}.`, this.#timeoutMs);
-    const kept = await this.#link.ask(nats => log.read(nats, "signal", "all", Number.POSITIVE_INFINITY));
+    const kept = await this.#link.execute(nats => log.read(nats, "signal", "all", Number.POSITIVE_INFINITY));
     for (const text of this.#sent.missed(kept.map(entry => entry.text))) this.#receiver?.signal(text);
   }
 
@@ -323,8 +327,8 @@ class NatsBroker implements Broker {
   async #keepPositions(): Promise<void> {
     if (!this.#link.ready) return;
     try {
-      await this.#link.ask(nats => this.#lineage.readClock(nats));
-      await this.#link.ask(nats => this.#lineage.renew(nats, this.#lineage.now() - this.#limits.ttl));
+      await this.#link.execute(nats => this.#lineage.readClock(nats));
+      await this.#link.execute(nats => this.#lineage.renew(nats, this.#lineage.now() - this.#limits.ttl));
     } catch {
       return;
     }
@@ -333,7 +337,7 @@ class NatsBroker implements Broker {
       const { position } = feed;
       if (!this.#link.ready || !feed.current || position === undefined) continue;
       try {
-        const last = await this.#link.ask(nats => this.#log.last(nats, key));
+        const last = await this.#link.execute(nats => this.#log.last(nats, key));
         if (last === undefined || last.storedAt <= this.#lineage.now() - this.#limits.ttl)
           await this.#writer.keep(key, position);
       } catch {

@@ -63,7 +63,7 @@ export class NatsLeases implements BrokerLeases {
     if (entry === undefined) return this.#held(key);
     await this.#writer.lease(key, token);
     // Meanwhile it may have expired, and another node may hold one.
-    const last = await this.#link.ask(nats => this.#log.last(nats, key));
+    const last = await this.#link.execute(nats => this.#log.last(nats, key));
     if (last?.text !== token) return this.#held(key);
     this.#entries.set(token, entry);
     return { token };
@@ -83,20 +83,20 @@ export class NatsLeases implements BrokerLeases {
     const entry = this.#entries.get(token);
     this.#entries.delete(token);
     if (entry === undefined) return;
-    const last = await this.#link.ask(nats => this.#log.last(nats, roomKey(room)));
+    const last = await this.#link.execute(nats => this.#log.last(nats, roomKey(room)));
     if (last?.stored !== entry) return;
-    await this.#link.ask(nats => this.#log.remove(nats, entry));
+    await this.#link.execute(nats => this.#log.remove(nats, entry));
     this.#vacated(room);
   }
 
   /** @param after number in the stream of the entry before. @returns that of this one; undefined where another is there */
   async #write(key: string, token: string, after: number): Promise<number | undefined> {
     const entry = { epoch: "", seq: 0, at: Date.now(), text: token, lineage: 0 };
-    return (await this.#link.ask(nats => this.#log.append(nats, key, entry, after, undefined)))?.stored;
+    return (await this.#link.execute(nats => this.#log.append(nats, key, entry, after, undefined)))?.stored;
   }
 
   async #held(key: string): Promise<LeaseResult> {
-    const last = await this.#link.ask(nats => this.#log.last(nats, key));
+    const last = await this.#link.execute(nats => this.#log.last(nats, key));
     const heldMs = last === undefined ? 0 : last.storedAt + this.leaseMs - this.#lineage.now();
     return { heldMs: Math.min(Math.max(0, heldMs), this.leaseMs) };
   }

@@ -2,7 +2,7 @@ import type { Nats, NatsLink } from "./nats-link.js";
 import type { LogEntry, NatsLog } from "./nats-log.js";
 
 /** The remembered part of the last entry that this node has seen stored. */
-type Witness = Pick<LogEntry, "key" | "epoch" | "seq" | "at" | "stored" | "text">;
+type SeenEntry = Pick<LogEntry, "key" | "epoch" | "seq" | "at" | "stored" | "text">;
 
 /** Where the lineage of the stream is written: no key of a room has one letter. */
 const lineageKey = "_";
@@ -20,7 +20,7 @@ export class NatsLineage {
   readonly #log: NatsLog;
   readonly #stream: string;
   readonly #clock: { readonly log: NatsLog; readonly subject: string };
-  #witness: Witness | undefined;
+  #lastSeen: SeenEntry | undefined;
   #current = 0;
   /** The time of the server, and that of `performance.now` then. */
   #time: { readonly server: number; readonly at: number } | undefined;
@@ -50,8 +50,8 @@ export class NatsLineage {
   }
 
   /** An entry was seen, or written by this node. */
-  saw(entry: Witness): void {
-    if (entry.stored > (this.#witness?.stored ?? 0)) this.#witness = entry;
+  seen(entry: SeenEntry): void {
+    if (entry.stored > (this.#lastSeen?.stored ?? 0)) this.#lastSeen = entry;
   }
 
   /** Another node has counted up. @returns whether that is new */
@@ -59,7 +59,7 @@ export class NatsLineage {
     const lineage = Number(text);
     if (!(lineage > this.#current)) return false;
     this.#current = lineage;
-    this.#witness = undefined;
+    this.#lastSeen = undefined;
     return true;
   }
 
@@ -73,7 +73,7 @@ export class NatsLineage {
       // Another node has noticed it: what this one has seen is of epochs that are over.
       if (written > this.#current) {
         this.#current = written;
-        this.#witness = undefined;
+        this.#lastSeen = undefined;
       }
       const state = await nats.streams.streams.info(this.#stream);
       const lost = written < this.#current || (await this.#isLost(nats, state.state.last_seq));
@@ -81,7 +81,7 @@ export class NatsLineage {
       const next = Math.max(written, this.#current) + 1;
       if ((await this.#write(nats, next, last?.stored ?? 0)) === undefined) continue;
       this.#current = next;
-      this.#witness = undefined;
+      this.#lastSeen = undefined;
       this.#link.failed(
         new Error("the stream has lost messages that it had confirmed; all rooms begin a new epoch"),
       );
@@ -114,14 +114,14 @@ export class NatsLineage {
 
   /** Whether the last entry that this node has seen is not there, though nothing that follows has removed it. */
   async #isLost(nats: Nats, lastStored: number): Promise<boolean> {
-    const witness = this.#witness;
-    if (witness === undefined) return false;
-    if (lastStored < witness.stored) return true;
-    const found = await this.#log.at(nats, witness.stored);
-    if (found !== undefined) return !isSame(found, witness);
+    const lastSeen = this.#lastSeen;
+    if (lastSeen === undefined) return false;
+    if (lastStored < lastSeen.stored) return true;
+    const found = await this.#log.at(nats, lastSeen.stored);
+    if (found !== undefined) return !isSame(found, lastSeen);
     // It may be too old, or one of too many.
-    const last = await this.#log.last(nats, witness.key);
-    return last !== undefined && last.stored < witness.stored;
+    const last = await this.#log.last(nats, lastSeen.key);
+    return last !== undefined && last.stored < lastSeen.stored;
   }
 }
 
@@ -135,6 +135,6 @@ export function lineageSubject(out: string): string {
   return out + lineageKey;
 }
 
-function isSame(a: Witness, b: Witness): boolean {
+function isSame(a: SeenEntry, b: SeenEntry): boolean {
   return a.key === b.key && a.epoch === b.epoch && a.seq === b.seq && a.at === b.at && a.text === b.text;
 }

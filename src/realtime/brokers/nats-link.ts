@@ -116,7 +116,7 @@ export class NatsLink {
   }
 
   /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
-  async ask<T>(command: (nats: Nats) => Promise<T>): Promise<T> {
+  async execute<T>(command: (nats: Nats) => Promise<T>): Promise<T> {
     const { nats } = this;
     try {
       return await command(nats);
@@ -128,7 +128,7 @@ export class NatsLink {
 
   /** Resolves when the server has done everything that was sent before. @throws GatewayError BROKER_UNAVAILABLE (rejects) */
   settled(): Promise<void> {
-    return this.ask(async ({ connection }) => {
+    return this.execute(async ({ connection }) => {
       const options = { timeout: this.#timeoutMs };
       await connection.request(connection.info?.server_id ?? "nobody", "", options).catch(noResponders);
     });

@@ -142,11 +142,11 @@ export class NatsLog {
     const inbox = createInbox();
     const name = `protogate-${randomHex(8)}`;
     const found: LogEntry[] = [];
-    let wanted = Number.POSITIVE_INFINITY;
+    let expected = Number.POSITIVE_INFINITY;
     let arrived = (): void => undefined;
     const done = new Promise<void>(resolve => {
       arrived = () => {
-        if (found.length >= wanted) resolve();
+        if (found.length >= expected) resolve();
       };
     });
     const subscription = connection.subscribe(inbox, {
@@ -168,7 +168,7 @@ export class NatsLog {
         mem_storage: true,
       });
       // Delivered messages are not pending any more.
-      wanted = Math.min(limit, info.num_pending + info.delivered.consumer_seq);
+      expected = Math.min(limit, info.num_pending + info.delivered.consumer_seq);
       arrived();
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error("the history did not arrive in time")), this.#timeoutMs);

@@ -5,9 +5,9 @@ import {
   type Beat,
   changeOf,
   changeWords,
-  type PlacedMember,
   type PresenceStore,
   type RoomChange,
+  type StoredMember,
 } from "./cluster-presence.js";
 import type { NatsLink, StreamNeeds } from "./nats-link.js";
 import { type LogEntry, NatsLog } from "./nats-log.js";
@@ -61,16 +61,16 @@ export class NatsPresence implements PresenceStore {
       changed.set(`${roomKey(room)}.${part}`, { room, part });
     }
     const rooms = new Set(changes.map(({ room }) => room));
-    const gone = [...rooms].filter(room => here.of(room).size === 0);
-    await this.#link.ask(async ({ messages, streams }) => {
+    const emptied = [...rooms].filter(room => here.of(room).size === 0);
+    await this.#link.execute(async ({ messages, streams }) => {
       const written = Array.from(changed.values(), ({ room, part }) => {
         const all = [...here.of(room)].filter(([session]) => partOf(session) === part);
         return messages.publish(`${this.#subject(room, node)}.${part}`, JSON.stringify(all));
       });
       await Promise.all(written);
-      await Promise.all(gone.map(room => this.#purge(streams, `${this.#subject(room, node)}.*`)));
+      await Promise.all(emptied.map(room => this.#purge(streams, `${this.#subject(room, node)}.*`)));
     });
-    await this.tell(changes);
+    await this.publish(changes);
   }
 
   async read(room: string): Promise<readonly RoomMember[]> {
@@ -81,25 +81,25 @@ export class NatsPresence implements PresenceStore {
 
   async beat(node: string, isNew: boolean, claim: boolean): Promise<Beat> {
     const after = this.#last.node === node ? this.#last.stored : 0;
-    const stored = await this.#say(node, "alive", after);
+    const stored = await this.#append(node, "alive", after);
     if (stored === undefined) {
-      const last = await this.#link.ask(nats => this.#nodes.last(nats, node));
+      const last = await this.#link.execute(nats => this.#nodes.last(nats, node));
       // The one before this may have arrived although it failed.
       if (last?.text === "alive") {
         this.#last = { node, stored: last.stored };
         return { state: "known", dead: [] };
       }
-      return { state: isNew || last === undefined ? "forgotten" : "buried", dead: [] };
+      return { state: isNew || last === undefined ? "forgotten" : "evicted", dead: [] };
     }
     this.#last = { node, stored };
     return { state: "known", dead: claim ? await this.#claim(node) : [] };
   }
 
-  async left(node: string): Promise<PlacedMember[]> {
+  async left(node: string): Promise<StoredMember[]> {
     return this.#read(`*.${node}.*`);
   }
 
-  async tell(changes: readonly RoomChange[]): Promise<void> {
+  async publish(changes: readonly RoomChange[]): Promise<void> {
     const { connection } = this.#link.nats;
     for (const { room, change } of changes) {
       if (room === "") continue;
@@ -110,43 +110,47 @@ export class NatsPresence implements PresenceStore {
     await connection.flush();
   }
 
-  async forget(node: string, buried: boolean): Promise<void> {
-    await this.#link.ask(async ({ messages, streams }) => {
+  async forget(node: string, evicted: boolean): Promise<void> {
+    await this.#link.execute(async ({ messages, streams }) => {
       await this.#purge(streams, `${this.#prefix}.members.*.${node}.*`);
-      if (buried) await messages.publish(`${this.#prefix}.nodes.${node}`, "buried");
+      if (evicted) await messages.publish(`${this.#prefix}.nodes.${node}`, "evicted");
       else await this.#purge(streams, `${this.#prefix}.nodes.${node}`);
     });
   }
 
   /** The nodes without a heartbeat for the lease, before the last beat of this one. */
   async #claim(node: string): Promise<string[]> {
-    const said = await this.#link.ask(nats => this.#nodes.read(nats, "*", "all", Number.POSITIVE_INFINITY));
-    const last = lastOfEach(said);
-    const now = said.find(entry => entry.key === node)?.storedAt ?? 0;
+    const entries = await this.#link.execute(nats =>
+      this.#nodes.read(nats, "*", "all", Number.POSITIVE_INFINITY),
+    );
+    const last = lastOfEach(entries);
+    const now = entries.find(entry => entry.key === node)?.storedAt ?? 0;
     const dead: string[] = [];
     for (const { key, storedAt, stored, text } of last) {
-      if (text === "buried") {
+      if (text === "evicted") {
         if (storedAt < now - graveMs) await this.forget(key, false);
       } else if (key !== node && storedAt < now - this.#leaseMs) {
-        if ((await this.#say(key, "claimed", stored)) !== undefined) dead.push(key);
+        if ((await this.#append(key, "claimed", stored)) !== undefined) dead.push(key);
       }
     }
     return dead;
   }
 
   /** @returns undefined where another entry than `after` was the last */
-  async #say(node: string, text: string, after: number): Promise<number | undefined> {
+  async #append(node: string, text: string, after: number): Promise<number | undefined> {
     const entry = { epoch: "", seq: 0, at: 0, text, lineage: 0 };
-    const appended = await this.#link.ask(nats => this.#nodes.append(nats, node, entry, after, undefined));
+    const appended = await this.#link.execute(nats =>
+      this.#nodes.append(nats, node, entry, after, undefined),
+    );
     return appended?.stored;
   }
 
   /** The last entry of each node for each part. */
-  async #read(filter: string): Promise<PlacedMember[]> {
-    const said = await this.#link.ask(nats =>
+  async #read(filter: string): Promise<StoredMember[]> {
+    const entries = await this.#link.execute(nats =>
       this.#members.read(nats, filter, "all", Number.POSITIVE_INFINITY),
     );
-    return lastOfEach(said).flatMap(({ subject, text }) => {
+    return lastOfEach(entries).flatMap(({ subject, text }) => {
       const [key = "", node = ""] = subject.split(".").slice(-3);
       const room = key === noRoom ? "" : roomOfKey(key);
       const members = JSON.parse(text) as [session: string, from: string][];

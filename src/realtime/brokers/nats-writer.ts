@@ -77,7 +77,7 @@ export class NatsWriter {
   /** An entry was seen after the known head. */
   saw(key: string, entry: Head & Pick<LogEntry, "at" | "text">): void {
     const { epoch, seq, at, text, stored, lineage, lease } = entry;
-    this.#lineage.saw({ key, epoch, seq, at, text, stored });
+    this.#lineage.seen({ key, epoch, seq, at, text, stored });
     const known = this.#heads.get(key);
     if (known !== undefined && known.stored >= stored) return;
     this.#heads.delete(key);
@@ -143,7 +143,7 @@ export class NatsWriter {
         lease,
       };
       const id = drafts[0]?.key;
-      const stored = await this.#link.ask(nats => this.#log.append(nats, key, entry, after, id));
+      const stored = await this.#link.execute(nats => this.#log.append(nats, key, entry, after, id));
       if (stored?.duplicate === true) return [await this.#first(key, stored.stored)];
       if (stored !== undefined) {
         this.saw(key, { ...entry, stored: stored.stored });
@@ -200,21 +200,21 @@ export class NatsWriter {
   /** @returns false where another entry is the room's last */
   async #mark(key: string, { epoch, seq, stored, lineage, lease }: Head): Promise<boolean> {
     const entry = { epoch, seq, at: Date.now(), text: "", lineage, lease };
-    const marked = await this.#link.ask(nats => this.#log.append(nats, key, entry, stored, undefined));
+    const marked = await this.#link.execute(nats => this.#log.append(nats, key, entry, stored, undefined));
     if (marked === undefined) this.#heads.delete(key);
     else this.saw(key, { ...entry, stored: marked.stored });
     return marked !== undefined;
   }
 
   async #look(key: string): Promise<Head | undefined> {
-    const last = await this.#link.ask(nats => this.#log.last(nats, key));
+    const last = await this.#link.execute(nats => this.#log.last(nats, key));
     if (last !== undefined) this.saw(key, last);
     return last;
   }
 
   /** The position of the message that had the same id. */
   async #first(key: string, stored: number): Promise<Published> {
-    const first = (await this.#link.ask(nats => this.#log.at(nats, stored))) ?? (await this.#look(key));
+    const first = (await this.#link.execute(nats => this.#log.at(nats, stored))) ?? (await this.#look(key));
     if (first === undefined) throw brokerUnavailable();
     return { epoch: first.epoch, seq: first.seq, duplicate: true };
   }

@@ -107,7 +107,7 @@ class RedisBroker implements Broker {
     const { frame, kept, except, at } = draft;
     if (kept) return this.#publish(room, draft, "");
     const notice = `N${at} ${except ?? ""}\n${frame}`;
-    await this.#link.ask(redis => redis.publish(this.#channel(room), notice));
+    await this.#link.execute(redis => redis.publish(this.#channel(room), notice));
     return undefined;
   }
 
@@ -216,7 +216,7 @@ class RedisBroker implements Broker {
       for (let start = 0; start < channels.length; start += channelsAtOnce) {
         await this.#link.subscribe(channels.slice(start, start + channelsAtOnce));
       }
-      kept = await this.#link.ask(redis => redis.xrange(this.#signalsKey, "-", "+"));
+      kept = await this.#link.execute(redis => redis.xrange(this.#signalsKey, "-", "+"));
     } catch {
       // The connection is lost again, and the next one subscribes again.
       return;
@@ -253,7 +253,7 @@ class RedisBroker implements Broker {
   async #renewHeads(): Promise<void> {
     for (const room of [...this.#feeds.keys()]) {
       const [head] = this.#roomKeys(room);
-      await this.#link.ask(redis => redis.pexpire(head, this.#headLife)).catch(() => undefined);
+      await this.#link.execute(redis => redis.pexpire(head, this.#headLife)).catch(() => undefined);
     }
   }
 

@@ -109,7 +109,7 @@ export class RedisLink {
     keys: readonly string[],
     args: readonly (string | number)[],
   ): Promise<readonly (string | number)[]> {
-    return this.ask(async redis => {
+    return this.execute(async redis => {
       const rest = [...keys, ...args];
       try {
         return (await redis.evalsha(script.sha, keys.length, ...rest)) as (string | number)[];
@@ -125,7 +125,7 @@ export class RedisLink {
     script: Script,
     calls: readonly { readonly keys: readonly string[]; readonly args: readonly (string | number)[] }[],
   ): Promise<void> {
-    await this.ask(async redis => {
+    await this.execute(async redis => {
       const pipeline = redis.pipeline();
       for (const { keys, args } of calls) pipeline.evalsha(script.sha, keys.length, ...keys, ...args);
       for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
@@ -133,7 +133,7 @@ export class RedisLink {
   }
 
   /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
-  async ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+  async execute<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     if (!this.#state.ready || this.#pending >= maxPending) throw brokerUnavailable();
     this.#pending++;
     try {

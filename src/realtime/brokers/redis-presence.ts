@@ -3,9 +3,9 @@ import { roomKey } from "./broker.js";
 import {
   type Beat,
   changeWords,
-  type PlacedMember,
   type PresenceStore,
   type RoomChange,
+  type StoredMember,
 } from "./cluster-presence.js";
 import type { RedisLink } from "./redis-link.js";
 import { type Script, script } from "./redis-scripts.js";
@@ -57,12 +57,12 @@ export class RedisPresence implements PresenceStore {
     return { state: isNew ? "known" : (state as Beat["state"]), dead: dead.map(String) };
   }
 
-  async left(node: string): Promise<PlacedMember[]> {
-    const rooms = await this.#link.ask(redis => redis.smembers(this.#node(node)));
-    const found: PlacedMember[] = [];
+  async left(node: string): Promise<StoredMember[]> {
+    const rooms = await this.#link.execute(redis => redis.smembers(this.#node(node)));
+    const found: StoredMember[] = [];
     for (let start = 0; start < rooms.length; start += roomsAtOnce) {
       const some = rooms.slice(start, start + roomsAtOnce);
-      const all = await this.#link.ask(redis =>
+      const all = await this.#link.execute(redis =>
         Promise.all(some.map(room => redis.hgetall(this.#members(room, node)))),
       );
       all.forEach((members, index) => {
@@ -75,21 +75,21 @@ export class RedisPresence implements PresenceStore {
     return found;
   }
 
-  async tell(changes: readonly RoomChange[]): Promise<void> {
-    await this.#link.ask(async redis => {
+  async publish(changes: readonly RoomChange[]): Promise<void> {
+    await this.#link.execute(async redis => {
       const pipeline = redis.pipeline();
       for (const { room, change } of changes) pipeline.publish(this.#channel(room), payloadOf(change));
       for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
     });
   }
 
-  async forget(node: string, buried: boolean): Promise<void> {
-    const rooms = await this.#link.ask(redis => redis.smembers(this.#node(node)));
+  async forget(node: string, evicted: boolean): Promise<void> {
+    const rooms = await this.#link.execute(redis => redis.smembers(this.#node(node)));
     const calls = rooms.map(room => ({ keys: this.#keys(room, node), args: [node] }));
     for (let start = 0; start < calls.length; start += roomsAtOnce) {
       await this.#link.runAll(forgetMembers, calls.slice(start, start + roomsAtOnce));
     }
-    await this.#link.run(forgetNode, [this.#nodes, this.#node(node)], [node, buried ? 1 : 0]);
+    await this.#link.run(forgetNode, [this.#nodes, this.#node(node)], [node, evicted ? 1 : 0]);
   }
 
   #keys(room: string, node: string): string[] {
@@ -165,10 +165,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = 'known'
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  local buried = redis.call('ZSCORE', KEYS[1], ARGV[1] .. '*') or redis.call('ZSCORE', KEYS[1], ARGV[1] .. '+')
-  state = buried and 'buried' or 'forgotten'
+  local evicted = redis.call('ZSCORE', KEYS[1], ARGV[1] .. '*') or redis.call('ZSCORE', KEYS[1], ARGV[1] .. '+')
+  state = evicted and 'evicted' or 'forgotten'
 end
-if state ~= 'buried' then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
+if state ~= 'evicted' then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local found = {state}
 if ARGV[5] == '1' then
@@ -193,7 +193,7 @@ redis.call('SREM', KEYS[2], ARGV[1])
 return {}
 `);
 
-/** KEYS nodes, node. ARGV node, 1 where it was buried. */
+/** KEYS nodes, node. ARGV node, 1 where it was evicted. */
 const forgetNode = script(`
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1] .. '*')
 redis.call('ZREM', KEYS[1], ARGV[1], ARGV[1] .. '*')

@@ -1,7 +1,7 @@
 import { stateChanged } from "../../net/state-changes.js";
 import { GatewayError } from "../../status/failure.js";
 import type { ProcessChannel } from "../../workers/channel.js";
-import type { Question } from "../../workers/topic.js";
+import type { RequestTopic } from "../../workers/topic.js";
 import {
   type Broker,
   type BrokerLeases,
@@ -64,13 +64,13 @@ export class WorkerBroker implements Broker {
     this.presence = this.#presence;
     this.leases = {
       leaseMs,
-      acquire: room => this.ask(acquireLease, { room }),
-      renew: (room, token) => this.ask(renewLease, { room, token }),
+      acquire: room => this.request(acquireLease, { room }),
+      renew: (room, token) => this.request(renewLease, { room, token }),
       release: async (room, token) => {
-        await this.ask(releaseLease, { room, token });
+        await this.request(releaseLease, { room, token });
       },
       publish: async (room, draft, token) =>
-        (await this.ask(publishUnderLease, { ...draft, room, token })) ?? undefined,
+        (await this.request(publishUnderLease, { ...draft, room, token })) ?? undefined,
     };
     void channel.closed.then(() => {
       this.#setReady(false);
@@ -102,11 +102,11 @@ export class WorkerBroker implements Broker {
       );
       receiver.lost(new Map(lost));
     });
-    for (const text of await this.ask(retainedSignals, null)) receiver.signal(text);
+    for (const text of await this.request(retainedSignals, null)) receiver.signal(text);
   }
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
-    return (await this.ask(publishToRoom, { ...draft, room })) ?? undefined;
+    return (await this.request(publishToRoom, { ...draft, room })) ?? undefined;
   }
 
   async subscribe(room: string): Promise<RoomPosition> {
@@ -116,7 +116,7 @@ export class WorkerBroker implements Broker {
     this.#feeds.get(room)?.close();
     this.#feeds.set(room, feed);
     try {
-      const position = await this.ask(subscribeToRoom, { room });
+      const position = await this.request(subscribeToRoom, { room });
       feed.open(position);
       this.#presence.opened(room);
       return position;
@@ -134,15 +134,15 @@ export class WorkerBroker implements Broker {
   }
 
   since(room: string, position: RoomPosition, limit: number, first?: number): Promise<Replay> {
-    return this.ask(readRoomSince, { room, position, limit, ...(first === undefined ? {} : { first }) });
+    return this.request(readRoomSince, { room, position, limit, ...(first === undefined ? {} : { first }) });
   }
 
   history(room: string, limit: number, before?: number): Promise<readonly Message[]> {
-    return this.ask(readRoomHistory, { room, limit, ...(before === undefined ? {} : { before }) });
+    return this.request(readRoomHistory, { room, limit, ...(before === undefined ? {} : { before }) });
   }
 
   rooms(limit: number): Promise<readonly string[]> {
-    return this.ask(listRooms, { limit });
+    return this.request(listRooms, { limit });
   }
 
   signal(text: string): void {
@@ -156,9 +156,9 @@ export class WorkerBroker implements Broker {
   }
 
   /** @throws GatewayError BROKER_UNAVAILABLE (rejects) */
-  async ask<Q, R>(what: Question<Q, R>, question: Q): Promise<R> {
+  async request<Q, R>(topic: RequestTopic<Q, R>, message: Q): Promise<R> {
     try {
-      return await this.#channel.ask(what, question);
+      return await this.#channel.request(topic, message);
     } catch (error) {
       throw error instanceof GatewayError ? error : brokerUnavailable();
     }
@@ -174,11 +174,11 @@ class PrimaryPresence implements PresenceStore {
   }
 
   async write(node: string, changes: readonly RoomChange[]): Promise<void> {
-    await this.#broker.ask(writeMembers, { node, changes });
+    await this.#broker.request(writeMembers, { node, changes });
   }
 
   read(room: string): Promise<readonly RoomMember[]> {
-    return this.#broker.ask(readMembers, { room });
+    return this.#broker.request(readMembers, { room });
   }
 
   async beat(): Promise<Beat> {
@@ -189,12 +189,12 @@ class PrimaryPresence implements PresenceStore {
     return [];
   }
 
-  async tell(changes: readonly RoomChange[]): Promise<void> {
+  async publish(changes: readonly RoomChange[]): Promise<void> {
     const [first] = changes;
-    if (first !== undefined) await this.#broker.ask(writeMembers, { node: first.change.node, changes });
+    if (first !== undefined) await this.#broker.request(writeMembers, { node: first.change.node, changes });
   }
 
   async forget(node: string): Promise<void> {
-    await this.#broker.ask(forgetMembers, { node });
+    await this.#broker.request(forgetMembers, { node });
   }
 }

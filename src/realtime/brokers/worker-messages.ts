@@ -1,4 +1,4 @@
-import { type PayloadCodec, question, topic } from "../../workers/topic.js";
+import { type PayloadCodec, requestTopic, topic } from "../../workers/topic.js";
 import type {
   LeaseResult,
   LostSession,
@@ -29,37 +29,37 @@ const withText = headed("text");
 const withFrame = headed("frame");
 
 /** From a worker to the primary, which has the log of all rooms and knows the members at each worker. */
-export const publishToRoom = question<{ readonly room: string } & RoomDraft, Published | null>(
+export const publishToRoom = requestTopic<{ readonly room: string } & RoomDraft, Published | null>(
   "rooms.publish",
   withFrame(),
 );
-export const publishUnderLease = question<
+export const publishUnderLease = requestTopic<
   { readonly room: string; readonly token: string } & RoomDraft,
   Published | null
 >("rooms.lease.publish", withFrame());
-export const acquireLease = question<{ readonly room: string }, LeaseResult>("rooms.lease.acquire");
-export const renewLease = question<RoomLease, boolean>("rooms.lease.renew");
-export const releaseLease = question<RoomLease, null>("rooms.lease.release");
-export const subscribeToRoom = question<{ readonly room: string }, RoomPosition>("rooms.subscribe");
+export const acquireLease = requestTopic<{ readonly room: string }, LeaseResult>("rooms.lease.acquire");
+export const renewLease = requestTopic<RoomLease, boolean>("rooms.lease.renew");
+export const releaseLease = requestTopic<RoomLease, null>("rooms.lease.release");
+export const subscribeToRoom = requestTopic<{ readonly room: string }, RoomPosition>("rooms.subscribe");
 export const unsubscribeFromRoom = topic<{ readonly room: string }>("rooms.unsubscribe");
-export const readRoomSince = question<
+export const readRoomSince = requestTopic<
   { readonly room: string; readonly position: RoomPosition; readonly limit: number; readonly first?: number },
   Replay
 >("rooms.since");
-export const readRoomHistory = question<
+export const readRoomHistory = requestTopic<
   { readonly room: string; readonly limit: number; readonly before?: number },
   readonly Message[]
 >("rooms.history");
-export const listRooms = question<{ readonly limit: number }, readonly string[]>("rooms.list");
+export const listRooms = requestTopic<{ readonly limit: number }, readonly string[]>("rooms.list");
 export const signalOthers = topic<{ readonly text: string }>("rooms.signal");
 /** The retained signals from before the worker's start. */
-export const retainedSignals = question<null, readonly string[]>("rooms.lasting");
-export const writeMembers = question<
+export const retainedSignals = requestTopic<null, readonly string[]>("rooms.retained");
+export const writeMembers = requestTopic<
   { readonly node: string; readonly changes: readonly RoomChange[] },
   null
 >("rooms.members");
-export const readMembers = question<{ readonly room: string }, readonly RoomMember[]>("rooms.presence");
-export const forgetMembers = question<{ readonly node: string }, null>("rooms.forget");
+export const readMembers = requestTopic<{ readonly room: string }, readonly RoomMember[]>("rooms.presence");
+export const forgetMembers = requestTopic<{ readonly node: string }, null>("rooms.forget");
 
 /** The primary's, to the workers that have members of a room, or to all of them. */
 export const roomMessage = topic<{ readonly room: string } & Message>("rooms.message", withText());

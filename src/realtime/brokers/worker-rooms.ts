@@ -1,7 +1,7 @@
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
 import { encoded, type Topic } from "../../workers/topic.js";
 import type { HistoryLimits, Message, Notice, Receiver, RoomMember } from "./broker.js";
-import { departuresOf, type PlacedMember, type RoomChange } from "./cluster-presence.js";
+import { departuresOf, type RoomChange, type StoredMember } from "./cluster-presence.js";
 import { MemoryBroker } from "./memory-broker.js";
 import { NodeMembers } from "./node-members.js";
 import { isRetained, keptSignals, signalLifeMs } from "./signals.js";
@@ -72,11 +72,11 @@ export class WorkerRooms {
       message: (room, message: Message) => this.#send(room, roomMessage, { room, ...message }),
       notice: (room, notice: Notice) => this.#send(room, roomNotice, { room, ...notice }),
       member: nothing,
-      tellsSockets: () => false,
+      announcesSockets: () => false,
       gap: nothing,
       signal: nothing,
       lost: nothing,
-      buried: nothing,
+      evicted: nothing,
       vacated: room => this.#send(room, leaseVacated, { room }),
     };
   }
@@ -191,7 +191,7 @@ export class WorkerRooms {
 }
 
 /** The members at a worker, under all of its node names. */
-function membersOf(nodes: ReadonlyMap<string, NodeMembers> = new Map()): PlacedMember[] {
+function membersOf(nodes: ReadonlyMap<string, NodeMembers> = new Map()): StoredMember[] {
   return [...nodes].flatMap(([node, members]) =>
     members.rooms.flatMap(room =>
       Array.from(members.of(room), ([session, from]) => ({ room, member: { session, from, node } })),

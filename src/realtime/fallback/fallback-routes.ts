@@ -4,7 +4,7 @@ import type { GuardResult } from "../../bindings/guard.js";
 import { gatewayError } from "../../status/failure.js";
 import type { RealtimeConfig } from "../config.js";
 import type { Realtime } from "../realtime.js";
-import type { Applicant } from "../sockets/admission.js";
+import type { PendingSocket } from "../sockets/admission.js";
 import { SocketRequest } from "../sockets/upgrade-request.js";
 import type { FallbackSessions } from "./fallback-sessions.js";
 import type { SessionRequest } from "./session-relay.js";
@@ -103,8 +103,8 @@ function acceptsEvents(caller: Caller): boolean {
 
 async function openStream(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
   const { cancellation } = request;
-  const connection = await sessions.openStream(applicantOf(sessions.realtime, request));
-  cancellation.listen(() => connection.gone());
+  const connection = await sessions.openStream(pendingSocketOf(sessions.realtime, request));
+  cancellation.listen(() => connection.disconnected());
   return {
     status: 200,
     headers: [
@@ -120,7 +120,7 @@ async function openStream(sessions: FallbackSessions, request: LocalRequest): Pr
 async function openPoll(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
   if (request.body.length > 0)
     throw gatewayError("UNEXPECTED_BODY", `expected no body, or ${sessionHeader} where frames are sent`);
-  const { secret } = await sessions.openPoll(applicantOf(sessions.realtime, request));
+  const { secret } = await sessions.openPoll(pendingSocketOf(sessions.realtime, request));
   return json(`{"session":"${secret}"}`);
 }
 
@@ -168,7 +168,7 @@ function countOf(caller: Caller, name: string, least: number): number {
   throw gatewayError("INVALID_HEADER", `${name}: expected an integer from ${least}`);
 }
 
-function applicantOf(realtime: Realtime, request: LocalRequest): Applicant {
+function pendingSocketOf(realtime: Realtime, request: LocalRequest): PendingSocket {
   const { path, requestId, span, guardResult, cancellation } = request;
   return {
     request: new SocketRequest(request, realtime.settings.origins, span),
@@ -176,7 +176,7 @@ function applicantOf(realtime: Realtime, request: LocalRequest): Applicant {
     requestId,
     guardResult: guardResult as GuardResult,
     span,
-    gone: () => cancellation.cancelled,
+    clientClosed: () => cancellation.cancelled,
     requireForm: () => requireNamedPage(request),
   };
 }

@@ -5,7 +5,7 @@ import type { Realtime } from "../realtime.js";
 import type { Publisher } from "../rooms/connection.js";
 import type { Socket } from "../rooms/socket.js";
 import { Topics } from "../rooms/topics.js";
-import { type Applicant, abandoned, admitSocket, opened } from "../sockets/admission.js";
+import { abandoned, admitSocket, opened, type PendingSocket } from "../sockets/admission.js";
 import { SocketEvents } from "../sockets/socket-events.js";
 import { type FallbackConnection, type FallbackOwner, sessionNotFound } from "./fallback-connection.js";
 import { readFrameLines } from "./frame-lines.js";
@@ -112,16 +112,16 @@ export class FallbackSessions implements Publisher, FallbackOwner {
    * Opens a session whose frames go out as a stream.
    * @throws GatewayError (or rejects with it) where it is refused
    */
-  openStream(applicant: Applicant): StreamConnection | Promise<StreamConnection> {
-    return this.#open(applicant, socket => new StreamConnection(this, socket, this.#times.pingMs));
+  openStream(pending: PendingSocket): StreamConnection | Promise<StreamConnection> {
+    return this.#open(pending, socket => new StreamConnection(this, socket, this.#times.pingMs));
   }
 
   /**
    * Opens a session whose frames go out by polls.
    * @throws GatewayError (or rejects with it) where it is refused
    */
-  openPoll(applicant: Applicant): PollConnection | Promise<PollConnection> {
-    return this.#open(applicant, socket => new PollConnection(this, socket, this.#times));
+  openPoll(pending: PendingSocket): PollConnection | Promise<PollConnection> {
+    return this.#open(pending, socket => new PollConnection(this, socket, this.#times));
   }
 
   removed(connection: FallbackConnection): void {
@@ -132,9 +132,12 @@ export class FallbackSessions implements Publisher, FallbackOwner {
     this.#timer = undefined;
   }
 
-  #open<C extends FallbackConnection>(applicant: Applicant, connect: (socket: Socket) => C): C | Promise<C> {
-    return whenReady(admitSocket(this.realtime, applicant), socket => {
-      if (applicant.gone()) {
+  #open<C extends FallbackConnection>(
+    pending: PendingSocket,
+    connect: (socket: Socket) => C,
+  ): C | Promise<C> {
+    return whenReady(admitSocket(this.realtime, pending), socket => {
+      if (pending.clientClosed()) {
         abandoned(this.realtime, socket);
         throw gatewayError("CLIENT_CLOSED", "the client has gone");
       }

@@ -2,7 +2,7 @@ import { Cancellation } from "../../net/cancellation.js";
 import { type Failure, GatewayError } from "../../status/failure.js";
 import { ChannelClosed, type ProcessChannel } from "../../workers/channel.js";
 import type { WorkerPool, WorkerProcess } from "../../workers/pool.js";
-import { question, structured, topic } from "../../workers/topic.js";
+import { requestTopic, structured, topic } from "../../workers/topic.js";
 import { sessionNotFound } from "./fallback-connection.js";
 
 /** A request of a client to a session that is open. */
@@ -21,7 +21,7 @@ type RelayedResponse = { readonly body: string } | { readonly failure: Failure }
 /** With a name of its own among those of all workers. */
 type RelayedRequest = SessionRequest & { readonly id: string };
 
-const relayedRequest = question<RelayedRequest, RelayedResponse>(
+const relayedRequest = requestTopic<RelayedRequest, RelayedResponse>(
   "sessions.request",
   structured(),
   structured(),
@@ -59,7 +59,7 @@ export class SessionRelay {
   async pass(request: SessionRequest, cancellation: Cancellation): Promise<string> {
     const { action, secret } = request;
     const id = `${this.prefix}${++this.#lastRequest}`;
-    const requested = this.#channel.ask(relayedRequest, { ...request, id }, timeoutOf(request));
+    const requested = this.#channel.request(relayedRequest, { ...request, id }, timeoutOf(request));
     if (action === "poll") cancellation.listen(() => this.#channel.send(cancelledPoll, { secret, id }));
     const response = await requested;
     if ("failure" in response) throw new GatewayError(response.failure);
@@ -97,7 +97,7 @@ export function relaySessions(workers: Pick<WorkerPool, "serving" | "onForked">)
       const holder = holderOf(request.secret);
       try {
         if (holder !== undefined)
-          return await holder.channel.ask(relayedRequest, request, timeoutOf(request));
+          return await holder.channel.request(relayedRequest, request, timeoutOf(request));
       } catch (error) {
         if (!(error instanceof ChannelClosed)) throw error;
       }

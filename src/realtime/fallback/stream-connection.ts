@@ -45,7 +45,7 @@ export class StreamConnection extends FallbackConnection {
   }
 
   /** The client has left. */
-  gone(): void {
+  disconnected(): void {
     this.#writer = undefined;
     this.#gathered = undefined;
     this.#waiting = [];
@@ -72,7 +72,7 @@ export class StreamConnection extends FallbackConnection {
 
   override close(): void {
     this.#abandon?.();
-    this.gone();
+    this.disconnected();
   }
 
   override leave(): void {

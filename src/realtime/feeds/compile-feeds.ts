@@ -27,7 +27,7 @@ export interface FeedPlan {
   readonly linger: number;
   /** Plans with the same text open the same streams. */
   readonly signature: string;
-  /** The member of messages in JSON that tells them apart; undefined where none does. */
+  /** The member of messages in JSON that distinguishes them; undefined where none does. */
   readonly cursor: string | undefined;
   /** Whether requests take the cursor of the last message. */
   readonly resumes: boolean;

@@ -56,7 +56,7 @@ export class FedRoom implements FeedStreamOwner {
   #interrupted = false;
   /** A message could not be published, which was logged. */
   #refused = false;
-  /** The lease was released since it was last asked for. */
+  /** The lease was released since it was last requested. */
   #vacant = false;
 
   constructor(owner: FedRoomOwner, name: string, plan: FeedPlan) {

@@ -85,7 +85,7 @@ export class LocalHub implements Receiver, SocketOwner {
   readonly bans = new Bans();
   follower: RoomFollower | undefined = undefined;
   /** Other nodes have announced the end of this node's sessions. */
-  onBuried: (() => void) | undefined = undefined;
+  onEvicted: (() => void) | undefined = undefined;
 
   constructor(
     readonly broker: Broker,
@@ -307,7 +307,7 @@ export class LocalHub implements Receiver, SocketOwner {
     if (room !== undefined) this.#notices.member(room, change);
   }
 
-  tellsSockets(name: string): boolean {
+  announcesSockets(name: string): boolean {
     return this.kindOf(name).presence === "sockets";
   }
 
@@ -319,8 +319,8 @@ export class LocalHub implements Receiver, SocketOwner {
     this.onLost?.(sessions);
   }
 
-  buried(): void {
-    this.onBuried?.();
+  evicted(): void {
+    this.onEvicted?.();
   }
 
   vacated(name: string): void {

@@ -83,10 +83,10 @@ export function matchRoom({ tokens }: RoomPattern, name: string): readonly strin
 /** Whether every name that fits `narrow` fits `wide`; false where that cannot be decided. */
 export function covers(wide: RoomPattern, narrow: RoomPattern): boolean {
   const symbols = narrow.tokens.flatMap(symbolsOf);
-  const wanted = wide.tokens.flatMap(symbolsOf);
-  // Whether the first so many wanted symbols cover the symbols up to each position.
+  const required = wide.tokens.flatMap(symbolsOf);
+  // Whether the first so many required symbols cover the symbols up to each position.
   let reached = new Set([0]);
-  for (const symbol of wanted) {
+  for (const symbol of required) {
     const next = new Set<number>();
     for (const index of reached) {
       if (symbol !== any && symbol !== some) {

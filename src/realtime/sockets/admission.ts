@@ -10,8 +10,8 @@ import { newSession } from "../rooms/local-hub.js";
 import { Socket } from "../rooms/socket.js";
 import type { SocketRequest } from "./upgrade-request.js";
 
-/** A request for a socket, by whatever transport, on its way to one. */
-export interface Applicant {
+/** A request for a socket, by any transport, until it is decided. */
+export interface PendingSocket {
   readonly request: SocketRequest;
   /** Raw. */
   readonly path: string;
@@ -21,7 +21,7 @@ export interface Applicant {
   /** Undefined where the trace is not recorded. */
   readonly span: Span | undefined;
   /** The client has left, so that no limit, provider or backend need be called any more. */
-  readonly gone: () => boolean;
+  readonly clientClosed: () => boolean;
   /** @throws GatewayError where the request has not the form that its transport requires */
   requireForm(): void;
 }
@@ -32,20 +32,20 @@ export interface Applicant {
  * the socket.
  * @throws GatewayError (or rejects with it); it has been counted, and gives everything back
  */
-export function admitSocket(realtime: Realtime, applicant: Applicant): Socket | Promise<Socket> {
+export function admitSocket(realtime: Realtime, pending: PendingSocket): Socket | Promise<Socket> {
   try {
-    check(realtime, applicant);
+    check(realtime, pending);
     const permit = realtime.permits.acquire();
     const socket =
       permit instanceof Promise
-        ? permit.then(acquired => admit(realtime, applicant, acquired))
-        : admit(realtime, applicant, permit);
+        ? permit.then(acquired => admit(realtime, pending, acquired))
+        : admit(realtime, pending, permit);
     if (!(socket instanceof Promise)) return socket;
     return socket.catch((error: unknown) => {
-      throw refused(realtime, applicant, error);
+      throw refused(realtime, pending, error);
     });
   } catch (error) {
-    throw refused(realtime, applicant, error);
+    throw refused(realtime, pending, error);
   }
 }
 
@@ -65,18 +65,18 @@ export function abandoned(realtime: Realtime, socket: Socket): void {
 }
 
 /** @throws GatewayError for requests that can be refused without knowing the caller */
-function check({ settings, draining }: Realtime, applicant: Applicant): void {
-  const { request } = applicant;
+function check({ settings, draining }: Realtime, pending: PendingSocket): void {
+  const { request } = pending;
   if (draining) throw gatewayError("SHUTTING_DOWN", "the gateway is shutting down", [], { retryAfter: 1 });
   requireHost(request.header("host"));
-  applicant.requireForm();
+  pending.requireForm();
   settings.origins.requireForSocket(request);
 }
 
 /** @param permit undefined: there is none */
 function admit(
   realtime: Realtime,
-  applicant: Applicant,
+  pending: PendingSocket,
   permit: Permit | undefined,
 ): Socket | Promise<Socket> {
   if (permit === undefined) {
@@ -85,18 +85,20 @@ function admit(
       retryAfter: 5,
     });
   }
-  const { request, path, guardResult } = applicant;
+  const { request, path, guardResult } = pending;
   guardResult.releases.push(permit);
   const admitted = realtime.guard.admit(request, path, guardResult);
-  return admitted === undefined ? ask(realtime, applicant) : admitted.then(() => ask(realtime, applicant));
+  return admitted === undefined
+    ? connect(realtime, pending)
+    : admitted.then(() => connect(realtime, pending));
 }
 
-/** Backends, whether they want the socket. */
-function ask(
+/** Sends the `connect` event to backends, which may refuse the socket. */
+function connect(
   { settings, local: sockets, chat, tracer }: Realtime,
-  { request, requestId, guardResult, gone, span }: Applicant,
+  { request, requestId, guardResult, clientClosed, span }: PendingSocket,
 ): Socket | Promise<Socket> {
-  if (gone()) throw gatewayError("CLIENT_CLOSED", "the client has gone");
+  if (clientClosed()) throw gatewayError("CLIENT_CLOSED", "the client has gone");
   const { clientAddress } = request;
   const client = { identity: guardResult.identity, clientAddress, requestId };
   const socket = new Socket(newSession(), client, sockets, settings.limits.burst);
@@ -116,7 +118,11 @@ function ask(
 }
 
 /** Counts a refusal. An unexpected error is logged, and its text does not reach the client. */
-function refused(realtime: Realtime, { guardResult, gone }: Applicant, error: unknown): GatewayError {
+function refused(
+  realtime: Realtime,
+  { guardResult, clientClosed }: PendingSocket,
+  error: unknown,
+): GatewayError {
   let known: GatewayError;
   if (error instanceof GatewayError) known = error;
   else {
@@ -124,7 +130,7 @@ function refused(realtime: Realtime, { guardResult, gone }: Applicant, error: un
     known = gatewayError("INTERNAL", "internal error; see the gateway log");
   }
   for (const release of guardResult.releases.splice(0)) release();
-  realtime.metrics.upgrade(gone() ? "aborted" : resultOf(known.failure));
+  realtime.metrics.upgrade(clientClosed() ? "aborted" : resultOf(known.failure));
   return known;
 }
 

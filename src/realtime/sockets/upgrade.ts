@@ -10,7 +10,7 @@ import { traceIdOf } from "../../telemetry/traceparent.js";
 import type { Span } from "../../telemetry/tracing/span.js";
 import type { Realtime } from "../realtime.js";
 import type { Socket } from "../rooms/socket.js";
-import { type Applicant, abandoned, admitSocket, opened } from "./admission.js";
+import { abandoned, admitSocket, opened, type PendingSocket } from "./admission.js";
 import { SocketRequest } from "./upgrade-request.js";
 
 /** How a listener takes sockets in, whichever its engine. */
@@ -75,12 +75,12 @@ export interface RefusingClose {
 }
 
 /** One WebSocket upgrade, from its head to the open socket or to the response with the refusal. */
-export class SocketUpgrade implements Applicant {
+export class SocketUpgrade implements PendingSocket {
   readonly request: SocketRequest;
   readonly path: string;
   readonly requestId: string;
   readonly guardResult: GuardResult = { method: "GET", identity: undefined, headers: [], releases: [] };
-  readonly gone = (): boolean => this.#pending.over;
+  readonly clientClosed = (): boolean => this.#pending.over;
   readonly #realtime: Realtime;
   readonly #options: SocketUpgradeOptions;
   readonly #pending: PendingUpgrade;

@@ -588,7 +588,7 @@ export function describeBroker(kind: BrokerKind): void {
         );
         // It was not dead: it learns what the others believe, and says again who is with it.
         await wire.mend();
-        await b.recorder.until(all => all.some(({ kind }) => kind === "buried"));
+        await b.recorder.until(all => all.some(({ kind }) => kind === "evicted"));
         await settle(a, ["a1 jdoe", "b1 jdoe", "b2 hsue"]);
         await heard(a, ["+jdoe", "+hsue", "-hsue", "+hsue"]);
         presence(b).exit("general", { session: "b2", from: "hsue" });

@@ -18,7 +18,7 @@ function storeOf(written: () => void): PresenceStore {
     read: async () => [...members.values()],
     beat: async () => ({ state: "known", dead: [] }),
     left: async () => [],
-    tell: async () => undefined,
+    publish: async () => undefined,
     forget: async () => undefined,
   };
 }

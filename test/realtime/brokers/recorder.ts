@@ -19,7 +19,7 @@ export type Recorded =
   | { readonly kind: "signal"; readonly text: string }
   | { readonly kind: "member"; readonly room: string; readonly change: MemberChange }
   | { readonly kind: "lost"; readonly sessions: ReadonlyMap<string, LostSession> }
-  | { readonly kind: "buried" }
+  | { readonly kind: "evicted" }
   | { readonly kind: "vacated"; readonly room: string };
 
 /** A hub that only writes down what the broker tells it. */
@@ -47,8 +47,8 @@ export function createRecorder(): Recorder {
     gap: (room, epoch, from, to) => add({ kind: "gap", room, epoch, from, to }),
     member: (room, change) => add({ kind: "member", room, change }),
     lost: sessions => add({ kind: "lost", sessions }),
-    tellsSockets: room => room.startsWith("sockets"),
-    buried: () => add({ kind: "buried" }),
+    announcesSockets: room => room.startsWith("sockets"),
+    evicted: () => add({ kind: "evicted" }),
     vacated: room => add({ kind: "vacated", room }),
     members: room =>
       all.flatMap(entry =>

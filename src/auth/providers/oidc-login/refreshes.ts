@@ -1,6 +1,6 @@
 import type { ProcessChannel } from "../../../workers/channel.js";
 import type { WorkerPool, WorkerProcess } from "../../../workers/pool.js";
-import { question, topic } from "../../../workers/topic.js";
+import { requestTopic, topic } from "../../../workers/topic.js";
 import type { RefreshOutcome, SessionRefreshes } from "../../provider.js";
 import { TokenCache } from "../token-provider.js";
 
@@ -40,14 +40,14 @@ class Refreshes implements SessionRefreshes {
 }
 
 /** A worker's, to the primary: the outcome of a refresh, or null where the worker is to make it. Waits for one under way. */
-const claimRefresh = question<{ readonly key: string }, RefreshOutcome | null>("auth.claim-refresh");
+const claimRefresh = requestTopic<{ readonly key: string }, RefreshOutcome | null>("auth.claim-refresh");
 const settleRefresh = topic<{ readonly key: string; readonly outcome: RefreshOutcome }>(
   "auth.settle-refresh",
 );
 
 /** In a worker: one worker makes the refresh. */
 function sharing(channel: ProcessChannel) {
-  const claim = (key: string) => channel.ask(claimRefresh, { key }, maxWaitMs);
+  const claim = (key: string) => channel.request(claimRefresh, { key }, maxWaitMs);
   return async (key: string, ask: Ask): Promise<RefreshOutcome> => {
     // A claim fails where the worker that was to make it has ended; the next one is for another to make.
     const known = await claim(key)
