@@ -83,13 +83,13 @@ function plainReader(header: string): CredentialReader {
 
 /** RFC 9110 §11.4: the scheme in any case, spaces, the credential. Credentials of another scheme are ignored. */
 function schemeReader(header: string, scheme: string): CredentialReader {
-  const wanted = scheme.toLowerCase();
-  const { length } = wanted;
+  const expected = scheme.toLowerCase();
+  const { length } = expected;
   return caller => {
     const value = caller.header(header);
     if (value === undefined || value.charCodeAt(length) !== 0x20) return undefined;
     // Mostly it is written as it is configured.
-    if (!value.startsWith(scheme) && value.slice(0, length).toLowerCase() !== wanted) return undefined;
+    if (!value.startsWith(scheme) && value.slice(0, length).toLowerCase() !== expected) return undefined;
     const credential = value.slice(length + 1);
     return (credential.charCodeAt(0) === 0x20 ? credential.trimStart() : credential) || undefined;
   };

@@ -123,9 +123,9 @@ export interface SessionRefreshes {
    * The outcome of a recent refresh, of one under way, or of a new one.
    * @param key of the refresh token; not the token itself
    * @param now milliseconds since 1970
-   * @param ask never rejects
+   * @param refresh never rejects
    */
-  once(key: string, now: () => number, ask: () => Promise<RefreshOutcome>): Promise<RefreshOutcome>;
+  once(key: string, now: () => number, refresh: () => Promise<RefreshOutcome>): Promise<RefreshOutcome>;
 }
 
 /** The parts of the gateway that providers need. */

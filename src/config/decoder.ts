@@ -315,12 +315,12 @@ function isMerge({ key }: Pair): boolean {
 
 /** A substituted text for a number or a boolean, converted; anything else as the text. */
 function converted(value: Plain, schema: SchemaNode): Plain {
-  const wantsNumber = [schema, ...(schema.anyOf ?? [])].some(
+  const takesNumber = [schema, ...(schema.anyOf ?? [])].some(
     ({ type, enum: words }) => type === "integer" || type === "number" || typeof words?.[0] === "number",
   );
-  if (wantsNumber && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
-  const wantsBoolean = schema.type === "boolean" || schema.anyOf?.some(each => each.const !== undefined);
-  if (wantsBoolean && (value === "true" || value === "false")) return value === "true";
+  if (takesNumber && typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value)) return Number(value);
+  const takesBoolean = schema.type === "boolean" || schema.anyOf?.some(each => each.const !== undefined);
+  if (takesBoolean && (value === "true" || value === "false")) return value === "true";
   return value;
 }
 

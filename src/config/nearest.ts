@@ -11,10 +11,10 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   if (name.length > longest) return undefined;
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
-  const wanted = name.toLowerCase();
+  const lowerCase = name.toLowerCase();
   for (const candidate of candidates) {
     const other = candidate.toLowerCase();
-    const found = swapped(wanted, other) ? 1 : distance(wanted, other);
+    const found = swapped(lowerCase, other) ? 1 : distance(lowerCase, other);
     if (found < bestDistance) {
       best = candidate;
       bestDistance = found;

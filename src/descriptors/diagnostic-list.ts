@@ -9,7 +9,7 @@ const namesPerStep = 100;
 /** A diagnostic whose suggestion is still to be found. */
 interface Search {
   readonly index: number;
-  readonly wanted: string;
+  readonly misspelled: string;
   readonly candidates: Iterable<string>;
 }
 
@@ -24,36 +24,40 @@ export class DiagnosticList {
     return this.diagnostics.length >= maxDiagnostics;
   }
 
-  error(diagnostic: Omit<Diagnostic, "severity">, candidates?: Iterable<string>, wanted?: string): void {
+  error(diagnostic: Omit<Diagnostic, "severity">, candidates?: Iterable<string>, misspelled?: string): void {
     this.errors++;
-    this.#add({ severity: "error", ...diagnostic }, candidates, wanted);
+    this.#add({ severity: "error", ...diagnostic }, candidates, misspelled);
   }
 
-  warning(diagnostic: Omit<Diagnostic, "severity">, candidates?: Iterable<string>, wanted?: string): void {
-    this.#add({ severity: "warning", ...diagnostic }, candidates, wanted);
+  warning(
+    diagnostic: Omit<Diagnostic, "severity">,
+    candidates?: Iterable<string>,
+    misspelled?: string,
+  ): void {
+    this.#add({ severity: "warning", ...diagnostic }, candidates, misspelled);
   }
 
   /** Finds the suggestions of all diagnostics that have candidates. */
   *suggest(): Steps {
-    for (const { index, wanted, candidates } of this.#searches.splice(0)) {
-      const suggestion = yield* nearestInSteps(wanted, candidates);
+    for (const { index, misspelled, candidates } of this.#searches.splice(0)) {
+      const suggestion = yield* nearestInSteps(misspelled, candidates);
       if (suggestion !== undefined) this.diagnostics[index] = { ...this.diagnostics[index]!, suggestion };
     }
   }
 
-  #add(diagnostic: Diagnostic, candidates: Iterable<string> = [], wanted = ""): void {
+  #add(diagnostic: Diagnostic, candidates: Iterable<string> = [], misspelled = ""): void {
     if (this.full) return;
-    if (wanted !== "" && this.#searches.length < maxSuggestions)
-      this.#searches.push({ index: this.diagnostics.length, wanted, candidates });
+    if (misspelled !== "" && this.#searches.length < maxSuggestions)
+      this.#searches.push({ index: this.diagnostics.length, misspelled: misspelled, candidates });
     this.diagnostics.push(diagnostic);
   }
 }
 
-function* nearestInSteps(wanted: string, candidates: Iterable<string>): Steps<string | undefined> {
+function* nearestInSteps(misspelled: string, candidates: Iterable<string>): Steps<string | undefined> {
   const best: string[] = [];
   let names: string[] = [];
   const search = () => {
-    const found = nearest(wanted, names);
+    const found = nearest(misspelled, names);
     if (found !== undefined) best.push(found);
     names = [];
   };
@@ -64,5 +68,5 @@ function* nearestInSteps(wanted: string, candidates: Iterable<string>): Steps<st
     yield namesPerStep;
   }
   search();
-  return nearest(wanted, best);
+  return nearest(misspelled, best);
 }

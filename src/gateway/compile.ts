@@ -82,7 +82,7 @@ export interface CompileContext {
   /** The channel of an upstream of the configuration; called when calls are made. */
   channel(upstream: string): Channel;
   readonly pace: Pace;
-  /** Whether comments of the descriptors are wanted, though the configuration serves no documents. */
+  /** Whether comments of the descriptors are kept, though the configuration serves no documents. */
   readonly comments: boolean;
 }
 

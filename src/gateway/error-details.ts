@@ -113,12 +113,12 @@ export class ErrorDetails implements DetailRenderer {
     const now = performance.now();
     const missing = [...this.#model.missing];
     const room = maxNames - this.#requested.size;
-    const wanted =
+    const unknown =
       now < this.#pausedUntil ? [] : missing.filter(name => this.#isRequestable(name)).slice(0, room);
-    if (wanted.length > 0) {
-      this.#last = this.#last.then(() => this.#fetch(wanted));
+    if (unknown.length > 0) {
+      this.#last = this.#last.then(() => this.#fetch(unknown));
       const fetch = { done: this.#last, until: now + maxWait };
-      for (const name of wanted) this.#requested.set(name, fetch);
+      for (const name of unknown) this.#requested.set(name, fetch);
     }
     const fetches = missing.map(name => this.#requested.get(name));
     return [...new Set(fetches)].filter(fetch => fetch !== undefined && fetch.until > now) as Fetch[];

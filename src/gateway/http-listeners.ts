@@ -42,7 +42,7 @@ export class HttpListeners {
   readonly #shared: boolean;
   #running: readonly Running[] = [];
   readonly #retired = new Set<Running>();
-  /** Settings that the last configuration wants otherwise, by path. */
+  /** Settings with other values in the last configuration, by path. */
   #fixed: readonly string[] = [];
   #ended: (() => void) | undefined;
   readonly #end: Promise<void>;

@@ -72,7 +72,7 @@ export class RealtimeService implements Rooms {
   /** The configuration that it was opened with. */
   readonly section: RealtimeConfig;
   readonly #runtime: Runtime;
-  readonly #wantedEngine: SocketEngine | undefined;
+  readonly #configuredEngine: SocketEngine | undefined;
   readonly #bridge: RpcBridge;
   readonly #feeds: Feeds;
   readonly #sockets: SocketOptions;
@@ -98,7 +98,7 @@ export class RealtimeService implements Rooms {
     this.section = section;
     this.#servesHttp = section.path !== undefined;
     this.#runtime = runtime;
-    this.#wantedEngine = engine;
+    this.#configuredEngine = engine;
     this.#sockets = {
       path: socketPath(section),
       messageLimit: section.limits.message,
@@ -213,7 +213,7 @@ export class RealtimeService implements Rooms {
 
   async #chooseEngine(headerLimit: number, tls: ServerTls | undefined): Promise<SocketEngine> {
     if (tls?.minVersion === "TLSv1.3") return "portable";
-    if (this.#wantedEngine !== undefined) return this.#wantedEngine;
+    if (this.#configuredEngine !== undefined) return this.#configuredEngine;
     const { engine, why } = await chooseSocketEngine(headerLimit + targetLimit);
     if (why !== undefined)
       this.#runtime.log.info(

@@ -20,15 +20,15 @@ export interface WindowSizes {
  * @param roundTrip milliseconds
  */
 export function windowIncrement(stream: Http2Stream, roundTrip: number, maxWindow: number): number {
-  const { undelivered, wanted, windowTarget } = stream;
+  const { undelivered, readRequested, windowTarget } = stream;
   let window = windowTarget;
   if (undelivered !== undefined) {
-    window -= undelivered.waiting + (wanted ? 0 : undelivered.partial);
-    if (wanted) window = Math.max(window, undelivered.missing);
+    window -= undelivered.waiting + (readRequested ? 0 : undelivered.partial);
+    if (readRequested) window = Math.max(window, undelivered.missing);
   }
   const increment = window - stream.receiveWindow;
   if (increment < windowTarget / 2) return 0;
-  if (undelivered === undefined || wanted) grow(stream, roundTrip, maxWindow);
+  if (undelivered === undefined || readRequested) grow(stream, roundTrip, maxWindow);
   stream.receiveWindow += increment;
   return increment;
 }

@@ -59,7 +59,7 @@ export function indexedField(index: number): number {
 }
 
 /**
- * A table of size 0 (RFC 7541 §6.3), which the first block of a connection begins with: a peer that wants a smaller one
+ * A table of size 0 (RFC 7541 §6.3), which the first block of a connection begins with: a peer with a smaller one
  * than the initial 4,096 bytes must be sent such an update (§4.2), and no size that it sets later is smaller.
  */
 export const noTable = Uint8Array.of(0x20);

@@ -88,7 +88,7 @@ export abstract class Http2Stream {
   /** Undefined where nothing waits and nothing is incomplete. */
   abstract get undelivered(): Undelivered | undefined;
   /** The owner waits for bytes. */
-  abstract get wanted(): boolean;
+  abstract get readRequested(): boolean;
 
   /**
    * Writes the header block with which our side opens the stream; the peer knows the stream by `id` from then on.

@@ -73,10 +73,10 @@ export function actionEndpoint(
     message: JsonObject,
     common: Omit<ServerRequest, "method" | "message">,
   ): Promise<void> {
-    const wanted = message[id] as JsonValue;
-    const { items } = await callServer(project, { ...common, method: list, message: { [id]: wanted } });
+    const expected = message[id] as JsonValue;
+    const { items } = await callServer(project, { ...common, method: list, message: { [id]: expected } });
     const found = Array.isArray(items) ? items.filter(isJsonObject) : [];
-    if (found.some(item => member(item, id) === wanted && member(item, "room_name") === roomName)) return;
+    if (found.some(item => member(item, id) === expected && member(item, "room_name") === roomName)) return;
     const detail = `the room has no such ${call.service.toLowerCase()}`;
     throw new GatewayError(upstreamFailure(Code.NOT_FOUND, detail, undefined));
   }

@@ -108,12 +108,12 @@ export function adminRoutes({ livekit, deps }: LiveKitParts): readonly AdminRout
       async (client, { parameters: { room = "", identity = "" }, body }) => {
         const read = new JsonFields(body, ["track", "muted"]);
         const muted = read.flag("muted") ?? true;
-        const wanted = read.optionalText("track");
+        const requested = read.optionalText("track");
         const { tracks } = await client.getParticipant(room, identity);
         const chosen = tracks.filter(({ sid, type }) =>
-          wanted === undefined ? type === TrackType.AUDIO : sid === wanted,
+          requested === undefined ? type === TrackType.AUDIO : sid === requested,
         );
-        if (wanted !== undefined && chosen.length === 0) {
+        if (requested !== undefined && chosen.length === 0) {
           const sids = tracks.map(({ sid }) => sid).join(", ");
           throw invalidField("track", `no track of the participant; it has ${sids || "none"}`);
         }

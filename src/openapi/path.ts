@@ -32,8 +32,8 @@ export function apiPath(template: Template): ApiPath | string {
     if (segment.kind === "literal") return segmentText(segment);
     const variable = variables.find(({ start, end }) => start <= index && index < end);
     const whole = variable !== undefined && variable.end - variable.start === 1;
-    const wanted = whole ? variable.path.join("_") : nameOf(template, index, variable);
-    const name = unused(wanted, used);
+    const base = whole ? variable.path.join("_") : nameOf(template, index, variable);
+    const name = unused(base, used);
     parameters.push({ name, segment: index, variable, whole });
     return `{${name}}`;
   });
@@ -56,9 +56,9 @@ function singular(word: string): string {
   return /[^s]s$/i.test(word) ? word.slice(0, -1) : `${word}_id`;
 }
 
-function unused(wanted: string, used: Set<string>): string {
-  let name = wanted;
-  for (let count = 2; used.has(name); count++) name = `${wanted}_${count}`;
+function unused(base: string, used: Set<string>): string {
+  let name = base;
+  for (let count = 2; used.has(name); count++) name = `${base}_${count}`;
   used.add(name);
   return name;
 }

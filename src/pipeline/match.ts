@@ -18,8 +18,8 @@ export interface RouteMatch {
 export function match(request: InboundRequest, routes: BoundRoutes): RouteMatch | HttpResponse {
   const { method, path } = request;
   // A preflight carries no credentials: it gets its response before a route for OPTIONS could require some.
-  const asks = method === "OPTIONS" && request.header("access-control-request-method") !== undefined;
-  if (asks && !hasOwnCors(routes, path)) {
+  const isPreflight = method === "OPTIONS" && request.header("access-control-request-method") !== undefined;
+  if (isPreflight && !hasOwnCors(routes, path)) {
     const preflight = preflightResponse(request, routes);
     if (preflight !== undefined) return preflight;
   }

@@ -126,7 +126,7 @@ export class RpcStream {
     if (!this.#over) this.#handle?.resume();
   }
 
-  /** Ends the call as a success: the client wants no further response. */
+  /** Ends the call as a success: the client needs no further response. */
   stop(): void {
     if (this.#over) return;
     this.#finish(undefined, noMetadata, undefined);

@@ -12,16 +12,16 @@ export function metricsContentType(format: MetricsFormat): string {
 
 /** The format that an Accept header prefers; Prometheus's own where it does not prefer the other. */
 export function metricsFormat(accept = ""): MetricsFormat {
-  const wanted = new Map<string, number>();
+  const accepted = new Map<string, number>();
   for (const range of accept.split(",")) {
     const [type = "", ...parameters] = range.split(";").map(part => part.trim().toLowerCase());
     const version = parameters.find(each => each.startsWith("version="))?.slice("version=".length);
     if (type === openMetricsType && version !== undefined && version !== "1.0.0") continue;
     const quality = Number(parameters.find(each => each.startsWith("q="))?.slice(2) ?? 1);
-    wanted.set(type, Math.max(wanted.get(type) ?? 0, Number.isFinite(quality) ? quality : 0));
+    accepted.set(type, Math.max(accepted.get(type) ?? 0, Number.isFinite(quality) ? quality : 0));
   }
-  const open = wanted.get(openMetricsType) ?? 0;
-  return open > 0 && open >= (wanted.get("text/plain") ?? 0) ? "openmetrics" : "prometheus";
+  const open = accepted.get(openMetricsType) ?? 0;
+  return open > 0 && open >= (accepted.get("text/plain") ?? 0) ? "openmetrics" : "prometheus";
 }
 
 /** Prints metrics, those of one process or those of several that were added up. */

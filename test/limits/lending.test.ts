@@ -52,7 +52,7 @@ class Machine {
       if (!this.#recalls || loan.granted > 0) return loan;
       for (const holder of this.bank.holders(request, id)) {
         const back = this.borrowers[this.#ids.indexOf(holder)]?.recall(request.limit, request.key);
-        if (back !== undefined) this.bank.lend(holder, { ...request, ...back, wanted: 0 });
+        if (back !== undefined) this.bank.lend(holder, { ...request, ...back, requested: 0 });
       }
       return this.bank.lend(id, { ...request, spent: 0, returned: 0 });
     };

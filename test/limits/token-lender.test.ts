@@ -12,7 +12,15 @@ const lend = requestTopic<LoanRequest, Loan>("limits.lend");
 const recall = requestTopic<Pick<LoanRequest, "limit" | "key">, Repayment>("limits.recall");
 
 const rate = { interval: 0, burst: 3 };
-const all: LoanRequest = { limit: "x permits", rate, key: "key", spent: 0, age: 0, returned: 0, wanted: 3 };
+const all: LoanRequest = {
+  limit: "x permits",
+  rate,
+  key: "key",
+  spent: 0,
+  age: 0,
+  returned: 0,
+  requested: 3,
+};
 
 describe("permits that the primary lends", () => {
   const forked: ((worker: WorkerProcess) => void)[] = [];

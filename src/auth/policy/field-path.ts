@@ -86,8 +86,8 @@ function leafReader({ field, key }: PathStep): (reader: Reader, spans: Spans) =>
 /** The contents of a message field, in all parts. */
 function contents(reader: Reader, spans: Spans, field: Field): Spans {
   const found: number[] = [];
-  const wanted = field.delimited ? START_GROUP : LENGTH;
-  eachField(reader, spans, field, wanted, matches => {
+  const wireType = field.delimited ? START_GROUP : LENGTH;
+  eachField(reader, spans, field, wireType, matches => {
     if (!matches) {
       found.length = 0;
       return;
@@ -153,13 +153,13 @@ function eachField(
   reader: Reader,
   spans: Spans,
   field: Field,
-  wanted: number,
+  wireType: number,
   take: (matches: boolean) => void,
 ): void {
   const alternatives = field.oneof === undefined ? none : field.oneof.fields.filter(other => other !== field);
   walk(reader, spans, tag => {
     const number = tag >>> 3;
-    if (number === field.number && (tag & 7) === wanted) {
+    if (number === field.number && (tag & 7) === wireType) {
       take(true);
       return true;
     }

@@ -101,11 +101,11 @@ export function decideLate({ policy, late }: Requirement, input: RuleInput): voi
 
 type ClaimValues = string | number | boolean | readonly (string | number | boolean)[];
 
-function hasClaim(identity: Identity | undefined, name: string, wanted: ClaimValues): boolean {
+function hasClaim(identity: Identity | undefined, name: string, required: ClaimValues): boolean {
   if (identity === undefined || !Object.hasOwn(identity.claims, name)) return false;
   const claim = identity.claims[name];
   const held: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
-  const values: readonly unknown[] = Array.isArray(wanted) ? wanted : [wanted];
+  const values: readonly unknown[] = Array.isArray(required) ? required : [required];
   return held.some(one => values.some(value => sameClaims(one, value) === true));
 }
 

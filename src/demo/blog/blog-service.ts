@@ -32,7 +32,7 @@ export function blogService(blog: BlogState): DemoService {
           .count("page_size", request.pageSize, maxPageSize)
           .done();
         if (request.authorId !== "0") blog.author(request.authorId);
-        const found = blog.articles().filter(article => isWanted(article, request));
+        const found = blog.articles().filter(article => matches(article, request));
         const size = request.pageSize || defaultPageSize;
         const start = Math.max(request.page - 1, 0) * size;
         return { articles: found.slice(start, start + size), total: String(found.length) };
@@ -104,7 +104,7 @@ export function writeFirstArticles(blog: BlogState): void {
   });
 }
 
-function isWanted(article: Article, { authorId, title, state }: GetArticles): boolean {
+function matches(article: Article, { authorId, title, state }: GetArticles): boolean {
   return (
     (authorId === "0" || article.authorId === authorId) &&
     article.title.toLowerCase().includes(title.toLowerCase()) &&

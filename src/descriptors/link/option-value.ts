@@ -183,8 +183,8 @@ function decodeOne(
   model: Lookup,
   depth: number,
 ): OptionValue {
-  const wanted = wireTypeOf(field.kind);
-  if (wireType !== wanted && !(field.message !== undefined && wireType === START_GROUP)) {
+  const expected = wireTypeOf(field.kind);
+  if (wireType !== expected && !(field.message !== undefined && wireType === START_GROUP)) {
     throw new RangeError(`wire type ${wireType} for ${field.kind}`);
   }
   switch (field.kind) {

@@ -27,7 +27,7 @@ const scalarNumbers: ReadonlySet<number> = new Set(scalarTypes.values());
 /** How many types a warning names. */
 const maxNames = 3;
 
-type Wanted = "message" | "type";
+type ExpectedKind = "message" | "type";
 
 /**
  * Makes every type name of a file absolute and fills in whether it is a message or an enum. A name that cannot be
@@ -155,39 +155,46 @@ class Resolver {
     }
   }
 
-  #name(name: string | undefined, scope: string, wanted: Wanted, element: string, path: string): string {
+  #name(
+    name: string | undefined,
+    scope: string,
+    expected: ExpectedKind,
+    element: string,
+    path: string,
+  ): string {
     const written = name ?? "";
     const reflected = this.file.source === "files";
     const absolute = this.file.parsed === undefined && written.startsWith(".");
     if (absolute && !reflected) {
       const named = this.table.symbols.get(written.slice(1));
-      if (named !== undefined && fits(named, wanted)) return written;
+      if (named !== undefined && fits(named, expected)) return written;
     }
-    const accepts = (symbol: DescriptorSymbol) => fits(symbol, wanted);
+    const accepts = (symbol: DescriptorSymbol) => fits(symbol, expected);
     const found = absolute
       ? this.table.symbols.get(written.slice(1))
       : (this.scope().resolve(written, scope, accepts) ?? this.scope().resolve(written, scope, () => true));
     const fitting =
-      found !== undefined && fits(found, wanted)
+      found !== undefined && fits(found, expected)
         ? found
         : reflected
-          ? this.#anywhere(written, scope, wanted)
+          ? this.#anywhere(written, scope, expected)
           : undefined;
     if (fitting !== undefined) {
       if (reflected && !this.scope().sees(fitting)) this.#adopt(fitting);
       return `.${fitting.fullName}`;
     }
-    if (!this.file.incomplete) this.#reports.push(() => this.#report(written, found, wanted, element, path));
+    if (!this.file.incomplete)
+      this.#reports.push(() => this.#report(written, found, expected, element, path));
     return written;
   }
 
   /** Looks a relative name up in all files: those of the same input and the bundled ones come first. */
-  #anywhere(name: string, scope: string, wanted: Wanted): DescriptorSymbol | undefined {
+  #anywhere(name: string, scope: string, expected: ExpectedKind): DescriptorSymbol | undefined {
     if (name === "" || name.startsWith(".")) return undefined;
     let foreign: DescriptorSymbol | undefined;
     for (let outer = scope; ; outer = parentOf(outer)) {
       const symbol = this.table.symbols.get(qualify(outer, name));
-      if (symbol !== undefined && fits(symbol, wanted)) {
+      if (symbol !== undefined && fits(symbol, expected)) {
         if (symbol.file.origin === this.file.origin || symbol.file.source === "bundle") return symbol;
         foreign ??= symbol;
       }
@@ -203,11 +210,11 @@ class Resolver {
   #report(
     name: string,
     found: DescriptorSymbol | undefined,
-    wanted: Wanted,
+    expected: ExpectedKind,
     element: string,
     path: string,
   ): void {
-    const what = wanted === "message" ? "a message" : "a message or an enum";
+    const what = expected === "message" ? "a message" : "a message or an enum";
     if (this.file.source === "bundle") {
       this.#reportCopy(name, what, element);
       return;
@@ -254,8 +261,8 @@ class Resolver {
   }
 }
 
-function fits(symbol: DescriptorSymbol, wanted: Wanted): boolean {
-  return symbol.kind === "message" || (wanted === "type" && symbol.kind === "enum");
+function fits(symbol: DescriptorSymbol, expected: ExpectedKind): boolean {
+  return symbol.kind === "message" || (expected === "type" && symbol.kind === "enum");
 }
 
 function aKind({ kind }: DescriptorSymbol): string {

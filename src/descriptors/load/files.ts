@@ -34,19 +34,19 @@ export class FileTable {
   /** Adds the bundled files that are imported, always needed, or of a package that an input has a poor copy of. */
   *enterBundled(comments: boolean, problems: DiagnosticList): Steps {
     const enter = this.input();
-    const wanted = new Set(alwaysBundled());
+    const required = new Set(alwaysBundled());
     for (const { proto } of this.#byName.values()) {
       yield 1 + proto.dependency.length / 10;
-      for (const name of proto.dependency) wanted.add(name);
+      for (const name of proto.dependency) required.add(name);
     }
     const copies = [...this.#byName.values()].filter(givesWay).map(({ proto }) => proto.package);
-    for (const name of [...new Set(copies)].flatMap(bundledFilesOf)) wanted.add(name);
-    for (const name of wanted) {
+    for (const name of [...new Set(copies)].flatMap(bundledFilesOf)) required.add(name);
+    for (const name of required) {
       if (this.#byName.has(name) || this.broken.has(name)) continue;
       const file = yield* readBundled(name, comments, problems);
       if (file === undefined) continue;
       enter(file);
-      for (const dependency of file.proto.dependency) wanted.add(dependency);
+      for (const dependency of file.proto.dependency) required.add(dependency);
     }
   }
 

@@ -164,8 +164,8 @@ class Loader {
   /** The first definition of a name stays, so that files that give way come last, reflected copies after the bundle. */
   *#define(files: readonly SourceFile[]): Steps {
     const rank = (file: SourceFile) => (givesWay(file) ? (file.source === "bundle" ? 1 : 2) : 0);
-    for (const wanted of [0, 1, 2])
-      for (const file of files) if (rank(file) === wanted) yield* this.#table.add(file);
+    for (const each of [0, 1, 2])
+      for (const file of files) if (rank(file) === each) yield* this.#table.add(file);
   }
 
   *#readFolder(
@@ -193,13 +193,13 @@ class Loader {
       files.push(file);
       enter(file);
     }.bind(this);
-    const wanted = withoutExcluded(
+    const included = withoutExcluded(
       names ?? (yield* listProtos(folder, this.problems)),
       exclude,
       folder,
       this.problems,
     );
-    for (const name of wanted) yield* read(folder, name);
+    for (const name of included) yield* read(folder, name);
     // Grows while it is walked: included files have imports too.
     for (const file of files) {
       for (const { name } of file.parsed?.imports ?? []) {

@@ -12,10 +12,10 @@ export function expect(scanner: Scanner, text: string): void {
   if (!accept(scanner, text)) throw unexpected(scanner, `"${text}"`);
 }
 
-export function unexpected(scanner: Scanner, wanted: string) {
+export function unexpected(scanner: Scanner, expected: string) {
   const found = scanner.kind === "end" ? "the end of the file" : scanner.text.slice(0, 60);
   return scanner.fault(
-    `expected ${wanted} but found ${scanner.kind === "end" ? found : JSON.stringify(found)}`,
+    `expected ${expected} but found ${scanner.kind === "end" ? found : JSON.stringify(found)}`,
   );
 }
 

@@ -124,7 +124,7 @@ export class Reloads {
   }
 
   /**
-   * Watches the files of a configuration, or nothing where it does not want that.
+   * Watches the files of a configuration, where it requires that.
    * @param readAt when they began to be read, milliseconds since 1970
    */
   async watch({ config, files }: UsableConfig, readAt: number): Promise<void> {

@@ -186,7 +186,7 @@ class WorkerGateway {
   }
 }
 
-/** Serves, in this process, what the primary asks for. */
+/** Serves, in this process, the requests of the primary. */
 export function runWorker(): void {
   // The primary handles signals, which terminals and service managers send to all processes.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);

@@ -17,7 +17,7 @@ export interface LoanRequest {
   readonly age: number;
   /** Tokens that were not, and are given back. */
   readonly returned: number;
-  readonly wanted: number;
+  readonly requested: number;
 }
 
 /** The use of a key's tokens by a borrower. */
@@ -66,7 +66,7 @@ export class TokenBank<B> {
     this.#maxKeys = maxKeys;
   }
 
-  /** Processes the report of a borrower, and lends the tokens it wants as far as there are any. */
+  /** Processes the report of a borrower, and lends the requested tokens as far as there are any. */
   lend(borrower: B, request: LoanRequest): Loan {
     const { rate } = request;
     const account = this.#account(request);
@@ -77,7 +77,7 @@ export class TokenBank<B> {
     const returned = Math.min(request.returned, held - spent);
     if (spent > 0) account.until = Math.max(account.until, now - request.age) + spent * rate.interval;
     account.lentSum -= spent + returned;
-    const granted = Math.min(request.wanted, this.#available(account, rate, now));
+    const granted = Math.min(request.requested, this.#available(account, rate, now));
     account.lentSum += granted;
     const left = held - spent - returned + granted;
     if (left === 0) account.lent.delete(borrower);

@@ -191,8 +191,8 @@ class BorrowedTokens {
     return this.#holdings.size;
   }
 
-  #request(key: string, repayment: Repayment, wanted: number): LoanRequest {
-    return { limit: this.#limit, rate: this.#rate, key, ...repayment, wanted };
+  #request(key: string, repayment: Repayment, requested: number): LoanRequest {
+    return { limit: this.#limit, rate: this.#rate, key, ...repayment, requested: requested };
   }
 }
 

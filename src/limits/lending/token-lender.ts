@@ -56,7 +56,7 @@ export class TokenLender {
     if (recall === undefined) {
       recall = holder.channel
         .request(recallTokens, { limit, key })
-        .then(repayment => void this.#bank.lend(holder, { ...request, ...repayment, wanted: 0 }))
+        .then(repayment => void this.#bank.lend(holder, { ...request, ...repayment, requested: 0 }))
         .catch(() => undefined)
         .finally(() => this.#recalls.delete(id));
       this.#recalls.set(id, recall);

@@ -126,7 +126,7 @@ class LocalStream implements StreamHandle {
   #status: CallStatus | undefined;
   #scheduled = false;
   #paused = false;
-  #drainWanted = false;
+  #drainPending = false;
   #over = false;
 
   constructor(call: StreamCall, onOver: () => void) {
@@ -163,8 +163,8 @@ class LocalStream implements StreamHandle {
   send(message: Uint8Array): boolean {
     if (this.#over || this.#status !== undefined) return true;
     this.#receiver?.message(message);
-    this.#drainWanted = this.#waitingBytes > highWater;
-    return !this.#drainWanted;
+    this.#drainPending = this.#waitingBytes > highWater;
+    return !this.#drainPending;
   }
 
   end(): void {
@@ -204,8 +204,8 @@ class LocalStream implements StreamHandle {
     }
     if (this.#over || this.#paused) return;
     if (this.#status !== undefined) this.#finish(this.#status);
-    else if (this.#drainWanted) {
-      this.#drainWanted = false;
+    else if (this.#drainPending) {
+      this.#drainPending = false;
       this.#call.onDrain?.();
     }
   }

@@ -224,8 +224,8 @@ interface OptionField {
   readonly content: Uint8Array | undefined;
 }
 
-/** The fields of a serialized message that are wanted; of bytes that are none, those before the fault. */
-function fieldsOf(bytes: Uint8Array, wanted: (number: number) => boolean): OptionField[] {
+/** The selected fields of a serialized message; of bytes that are none, those before the fault. */
+function fieldsOf(bytes: Uint8Array, isSelected: (number: number) => boolean): OptionField[] {
   const found: OptionField[] = [];
   const reader = new WireReader(bytes);
   try {
@@ -233,7 +233,7 @@ function fieldsOf(bytes: Uint8Array, wanted: (number: number) => boolean): Optio
       const { number } = reader;
       const content = reader.wireType === LENGTH ? reader.delimited() : undefined;
       if (content === undefined) reader.skip();
-      if (wanted(number)) found.push({ number, field: bytes.subarray(start, reader.position), content });
+      if (isSelected(number)) found.push({ number, field: bytes.subarray(start, reader.position), content });
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -40,12 +40,12 @@ export class PublishedFiles {
 
   /** A file, and those that it needs and that are not in `sent`, which they are from now on. */
   *withDependencies(name: string, sent: Set<string>): Generator<Uint8Array> {
-    const wanted = new Set([name]);
+    const required = new Set([name]);
     // Grows while it is walked.
-    for (const each of wanted) {
+    for (const each of required) {
       const file = this.#files.get(each);
       if (file === undefined) continue;
-      for (const dependency of file.dependencies) wanted.add(dependency);
+      for (const dependency of file.dependencies) required.add(dependency);
       if (each !== name && sent.has(each)) continue;
       sent.add(each);
       yield file.bytes;

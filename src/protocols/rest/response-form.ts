@@ -14,7 +14,7 @@ const mediaTypes: ReadonlyMap<string, "json" | "ndjson" | "sse"> = new Map([
 const maxRanges = 32;
 
 /**
- * The form that a client wants by Accept (RFC 9110 §12.5.1): of those it names the one with the greatest weight, the
+ * The form that Accept requests (RFC 9110 §12.5.1): of those it names the one with the greatest weight, the
  * first of several. JSON without further words is `array`, or `grpc-gateway` where that is the default.
  * @param accept the header; undefined or empty: the default
  * @throws GatewayError NOT_ACCEPTABLE

@@ -135,7 +135,7 @@ export class LocalHub implements Receiver, SocketOwner {
     return this.#kinds;
   }
 
-  /** Whether backends want to know of it. */
+  /** Whether backends are notified of it. */
   isBridged(event: RoomEvent, name: string): boolean {
     const kind = this.#rooms.get(name)?.kind ?? this.#kinds.find(name);
     return kind?.events.has(event) ?? true;

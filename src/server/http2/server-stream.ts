@@ -88,8 +88,8 @@ export class ServerStream extends Http2Stream {
     return this.body !== undefined && this.body.waiting > 0 ? this.body : undefined;
   }
 
-  get wanted(): boolean {
-    return this.body?.wanted === true;
+  get readRequested(): boolean {
+    return this.body?.readRequested === true;
   }
 
   /**

@@ -39,7 +39,7 @@ export class StreamBody implements Undelivered {
   }
 
   /** A reader takes the bytes as they come. */
-  get wanted(): boolean {
+  get readRequested(): boolean {
     return this.#consumer !== undefined && !this.#paused;
   }
 

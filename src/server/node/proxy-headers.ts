@@ -23,7 +23,7 @@ export class ProxyHeaders {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Before the server listens, and after everything else that wants its connections. */
+  /** Before the server listens, and after everything else that takes its connections. */
   putBefore(server: Server, encrypted: boolean): void {
     const accept = server.listeners("connection");
     server.removeAllListeners("connection");

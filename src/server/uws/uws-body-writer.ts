@@ -6,9 +6,9 @@ export interface UwsBodyOptions {
   readonly length: number | undefined;
   /** Nothing more may be read from the connection: it has to end with the response. */
   readonly last: boolean;
-  /** The gateway wants the connection to end with the response. */
+  /** The gateway ends the connection after the response. */
   readonly close: boolean;
-  /** The client wants that, for which uWebSockets.js cares. */
+  /** The client has requested that; uWebSockets.js ends the connection. */
   readonly clientCloses: boolean;
 }
 

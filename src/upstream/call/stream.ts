@@ -28,7 +28,7 @@ class OpenStream extends OpenCall implements StreamHandle {
   #replay: Uint8Array[] | undefined = [];
   #replayBytes = 0;
   #endRequested = false;
-  #drainWanted = false;
+  #drainPending = false;
   #paused = false;
   /** A message was requested and has not come. */
   #reading = false;
@@ -58,7 +58,7 @@ class OpenStream extends OpenCall implements StreamHandle {
     this.#buffered += message.length;
     this.#write();
     if (this.#buffered <= highWater) return true;
-    this.#drainWanted = true;
+    this.#drainPending = true;
     return false;
   }
 
@@ -105,8 +105,8 @@ class OpenStream extends OpenCall implements StreamHandle {
     this.#buffered -= this.#writing.length;
     this.#writing = undefined;
     this.#write();
-    if (!this.#drainWanted || this.#buffered > highWater) return;
-    this.#drainWanted = false;
+    if (!this.#drainPending || this.#buffered > highWater) return;
+    this.#drainPending = false;
     this.#call.onDrain?.();
   }
 

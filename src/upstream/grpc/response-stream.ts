@@ -23,7 +23,7 @@ export abstract class ResponseStream extends Http2Stream {
   #httpStatus = 0;
   #encoding: string | undefined;
   /** The listener has requested a message. */
-  #wanted = false;
+  #readRequested = false;
   /** Messages that came before they were requested, or in pieces. */
   #queue: MessageQueue | undefined;
   /** A message is being delivered: the listener may request the next meanwhile. */
@@ -48,7 +48,7 @@ export abstract class ResponseStream extends Http2Stream {
   protected abstract grantWindow(): void;
 
   read(): void {
-    this.#wanted = true;
+    this.#readRequested = true;
     const queue = this.#queue;
     if (queue === undefined || this.#delivering || this.#inflating) return;
     if (queue.length > 0) queueMicrotask(() => this.#deliver(queue));
@@ -72,8 +72,8 @@ export abstract class ResponseStream extends Http2Stream {
     return this.#queue;
   }
 
-  get wanted(): boolean {
-    return this.#wanted;
+  get readRequested(): boolean {
+    return this.#readRequested;
   }
 
   /** A header block of the response came; `end`: with END_STREAM. */
@@ -133,7 +133,7 @@ export abstract class ResponseStream extends Http2Stream {
     // Most responses are one small message in one frame, and waited for.
     if (
       this.#queue === undefined &&
-      this.#wanted &&
+      this.#readRequested &&
       size >= 0 &&
       bytes[from] === 0 &&
       readUint32(bytes, from + 1) === size
@@ -144,7 +144,7 @@ export abstract class ResponseStream extends Http2Stream {
         return;
       }
       const message = copyOf(bytes, this.#passed ? from : from + messageHeadSize, to);
-      this.#wanted = false;
+      this.#readRequested = false;
       this.listener.onMessage(message);
       return;
     }
@@ -202,16 +202,16 @@ export abstract class ResponseStream extends Http2Stream {
   #deliver(queue: MessageQueue): void {
     if (this.#delivering) return;
     this.#delivering = true;
-    while (this.#wanted && !this.#inflating && !this.#silent) {
+    while (this.#readRequested && !this.#inflating && !this.#silent) {
       const message = queue.shift();
       if (message === undefined) break;
       if (this.#passed) {
-        this.#wanted = false;
+        this.#readRequested = false;
         this.listener.onMessage(envelopeOf(message));
       } else if (message.compressed) {
         this.#inflate(message.bytes);
       } else {
-        this.#wanted = false;
+        this.#readRequested = false;
         this.listener.onMessage(message.bytes);
       }
     }
@@ -233,7 +233,7 @@ export abstract class ResponseStream extends Http2Stream {
         else this.#abort(result, ErrorCode.Cancel);
         return;
       }
-      this.#wanted = false;
+      this.#readRequested = false;
       this.listener.onMessage(result);
       if (this.#queue !== undefined) this.#deliver(this.#queue);
     });

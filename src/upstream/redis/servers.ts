@@ -76,7 +76,7 @@ export function redisOptions(
   const tls = tlsTo(first.hostname);
   const common = { ...given(login), ...(db > 0 && { db }), ...(tls !== undefined && { tls }) };
   if (!canMove(servers)) return { ...common, ...(seeds[0] as Address) };
-  const ask = async <T>(
+  const query = async <T>(
     seed: Address,
     configured: RedisConnectionOptions,
     operation: (redis: Redis) => Promise<T>,
@@ -110,8 +110,8 @@ export function redisOptions(
   };
   const locate = (seed: Address): Promise<Address> =>
     sentinel === undefined
-      ? ask(seed, given(login), redis => masterOfKeys(redis, seed, prefix))
-      : ask(seed, given(sentinel), redis => masterOfSentinel(redis, sentinel.master));
+      ? query(seed, given(login), redis => masterOfKeys(redis, seed, prefix))
+      : query(seed, given(sentinel), redis => masterOfSentinel(redis, sentinel.master));
   return { ...common, Connector: connectorTo(seeds, locate, tlsTo) };
 }
 

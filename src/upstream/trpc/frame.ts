@@ -48,11 +48,11 @@ export class TrpcError extends Error {}
 export interface TrpcSink {
   /**
    * The header of a unary frame is in bytes `from` to `to`, to be read at once; `size` bytes follow it.
-   * @returns how many of them are wanted, the first ones; -1: none
+   * @returns how many of them are kept, the first ones; -1: none
    * @throws TrpcError
    */
   onHeader(id: number, bytes: Buffer, from: number, to: number, size: number, version: number): number;
-  /** The bytes that were wanted, in a buffer of their own. */
+  /** The bytes that were kept, in a buffer of their own. */
   onBody(body: Buffer): void;
   /** A frame that is passed over: it has no header, or one that is longer than it, or belongs to a stream. */
   onUnreadable(id: number, why: string): void;
@@ -154,11 +154,11 @@ export class TrpcReader {
       this.#sink.onUnreadable(id, why);
       return;
     }
-    const wanted = this.#sink.onHeader(id, bytes, at + frameHeadSize, at + size, rest, bytes[at + 14]!);
-    this.#skip = rest - Math.max(wanted, 0);
-    if (wanted === 0) this.#sink.onBody(Buffer.alloc(0));
-    if (wanted <= 0) return;
-    this.#bodySize = wanted;
+    const kept = this.#sink.onHeader(id, bytes, at + frameHeadSize, at + size, rest, bytes[at + 14]!);
+    this.#skip = rest - Math.max(kept, 0);
+    if (kept === 0) this.#sink.onBody(Buffer.alloc(0));
+    if (kept <= 0) return;
+    this.#bodySize = kept;
     this.#received = 0;
     this.#body = noBytes;
   }

@@ -180,9 +180,9 @@ function urlOf(at: Path, file: string, findings: Findings): string | undefined {
 /** RFC 7518 §3.2: a key must be at least as long as the hash; a shorter one can be guessed from any token. */
 function shortSecret({ secret, algorithms = [] }: JwtConfig): string | undefined {
   if (secret === undefined) return undefined;
-  const wanted = Math.max(...algorithms.map(algorithm => Number(algorithm.slice(2)) / 8));
-  if (Buffer.byteLength(secret) >= wanted) return undefined;
-  return `the secret is shorter than ${wanted} bytes (RFC 7518 §3.2); it can be guessed from any token`;
+  const minBytes = Math.max(...algorithms.map(algorithm => Number(algorithm.slice(2)) / 8));
+  if (Buffer.byteLength(secret) >= minBytes) return undefined;
+  return `the secret is shorter than ${minBytes} bytes (RFC 7518 §3.2); it can be guessed from any token`;
 }
 
 /** OpenID Connect Discovery 1.0 §2: a URL without query and fragment. */

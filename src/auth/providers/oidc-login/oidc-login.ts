@@ -201,7 +201,7 @@ class OidcLogin implements Provider {
     return gatewayError(reason, `${text}; begin again at ${login}`, [], {
       headers: [...uncached, ...headers],
       ...(reason === "AUTH_UNAVAILABLE" && { retryAfter: 1 }),
-      ...(asksForPage(request) && { page: failurePage(reason, text, target) }),
+      ...(acceptsPage(request) && { page: failurePage(reason, text, target) }),
     });
   }
 
@@ -220,11 +220,11 @@ const loginFailures: Readonly<Record<Exclude<LoginResult, "success">, readonly [
 };
 
 function isNavigation(caller: Caller): boolean {
-  return caller.method === "GET" && caller.header("upgrade") === undefined && asksForPage(caller);
+  return caller.method === "GET" && caller.header("upgrade") === undefined && acceptsPage(caller);
 }
 
 /** For a page that a person opens in a tab; for no resource of a page, and by no program. */
-function asksForPage(request: Pick<Caller, "header">): boolean {
+function acceptsPage(request: Pick<Caller, "header">): boolean {
   const mode = request.header("sec-fetch-mode");
   if (mode === undefined) return /^\s*text\/html\b/i.test(request.header("accept") ?? "");
   return mode === "navigate" && request.header("sec-fetch-dest") === "document";

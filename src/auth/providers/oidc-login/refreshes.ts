@@ -9,26 +9,26 @@ const maxOutcomes = 2000;
 /** Milliseconds for which a worker waits for a refresh of another one. */
 const maxWaitMs = 30_000;
 
-type Ask = () => Promise<RefreshOutcome>;
+type Refresh = () => Promise<RefreshOutcome>;
 
 /** One for the process; outlives reloads. @param channel in a worker: all workers share the outcomes */
 export function sessionRefreshes(channel?: ProcessChannel): SessionRefreshes {
-  return new Refreshes(channel === undefined ? (_, ask) => ask() : sharing(channel));
+  return new Refreshes(channel === undefined ? (_, refresh) => refresh() : sharing(channel));
 }
 
 class Refreshes implements SessionRefreshes {
   readonly #recent = new TokenCache<RefreshOutcome>(maxOutcomes);
   readonly #pending = new Map<string, Promise<RefreshOutcome>>();
-  readonly #make: (key: string, ask: Ask) => Promise<RefreshOutcome>;
+  readonly #make: (key: string, refresh: Refresh) => Promise<RefreshOutcome>;
 
-  constructor(make: (key: string, ask: Ask) => Promise<RefreshOutcome>) {
+  constructor(make: (key: string, refresh: Refresh) => Promise<RefreshOutcome>) {
     this.#make = make;
   }
 
-  async once(key: string, now: () => number, ask: Ask): Promise<RefreshOutcome> {
+  async once(key: string, now: () => number, refresh: Refresh): Promise<RefreshOutcome> {
     const known = this.#recent.get(key, now()) ?? this.#pending.get(key);
     if (known !== undefined) return known;
-    const pending = this.#make(key, ask)
+    const pending = this.#make(key, refresh)
       .then(outcome => {
         this.#recent.set(key, outcome, now() + outcome.keepMs);
         return outcome;
@@ -48,13 +48,13 @@ const settleRefresh = topic<{ readonly key: string; readonly outcome: RefreshOut
 /** In a worker: one worker makes the refresh. */
 function sharing(channel: ProcessChannel) {
   const claim = (key: string) => channel.request(claimRefresh, { key }, maxWaitMs);
-  return async (key: string, ask: Ask): Promise<RefreshOutcome> => {
+  return async (key: string, refresh: Refresh): Promise<RefreshOutcome> => {
     // A claim fails where the worker that was to make it has ended; the next one is for another to make.
     const known = await claim(key)
       .catch(() => claim(key))
       .catch(() => null);
     if (known !== null) return known;
-    const outcome = await ask();
+    const outcome = await refresh();
     channel.send(settleRefresh, { key, outcome });
     return outcome;
   };

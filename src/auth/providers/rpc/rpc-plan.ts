@@ -146,8 +146,8 @@ function isSubject(field: Field): boolean {
 function subjectField(output: MessageType, name: string | undefined): Field {
   if (name === undefined) {
     const plain = (field: Field): string => field.name.replaceAll("_", "").toLowerCase();
-    for (const wanted of subjectNames) {
-      const found = output.fields.find(field => plain(field) === wanted && isSubject(field));
+    for (const subjectName of subjectNames) {
+      const found = output.fields.find(field => plain(field) === subjectName && isSubject(field));
       if (found !== undefined) return found;
     }
     throw new PlanError(
