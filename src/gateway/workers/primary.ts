@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import type { AdminServer, Readiness } from "../../admin/server.js";
+import type { AdminServer } from "../../admin/server.js";
 import { shareRefreshes } from "../../auth/providers/oidc-login/refreshes.js";
 import type { ConfigInput } from "../../config/compose.js";
 import { TokenLender } from "../../limits/lending/token-lender.js";
@@ -8,28 +8,19 @@ import { relayRemovals } from "../../livekit/removals.js";
 import { WorkerRooms } from "../../realtime/brokers/worker-rooms.js";
 import { relaySessions } from "../../realtime/fallback/session-relay.js";
 import { historyLimitsOf } from "../../realtime/rooms/room-kinds.js";
-import { GatewayError } from "../../status/failure.js";
 import { createLogger, type Logger } from "../../telemetry/logger.js";
 import { Metrics } from "../../telemetry/metrics.js";
 import { version } from "../../telemetry/version.js";
 import { type Ended, WorkerPool, type WorkerProcess } from "../../workers/pool.js";
-import { listenForOperators, reloadRoute } from "../admin-listener.js";
 import { CertificateMetrics, prepareRenewal } from "../certificates.js";
 import type { Gateway } from "../gateway-options.js";
 import { shownPorts } from "../http-listeners.js";
 import { readConfig, type UsableConfig } from "../read-config.js";
-import { joinedChecks } from "../readiness.js";
 import { changedSettings, hashOf, type ReloadReport, type ReloadTrigger } from "../reload/reload-status.js";
 import { describeError, Reloads, reportedError } from "../reload/reloads.js";
-import { gatewayStatus } from "../status.js";
 import {
   decideReload,
-  fetchBindings,
   fetchFiles,
-  fetchPaths,
-  fetchProcessStatus,
-  fetchReadiness,
-  forwardOperation,
   reloadWorker,
   type StartedWorker,
   sharedLine,
@@ -37,11 +28,9 @@ import {
   stopWorker,
   type WorkerStatus,
 } from "./messages.js";
+import { startPrimaryAdmin } from "./primary-admin.js";
 import { ReloadRound } from "./rounds.js";
 import { WorkerMetrics } from "./worker-metrics.js";
-
-/** Milliseconds that a worker has for requests of operators. */
-const responseTimeoutMs = 2000;
 
 /** The same script as this module, in TypeScript or compiled. */
 const script = fileURLToPath(import.meta.url).replace(/primary(?=\.[jt]s$)/, "worker");
@@ -137,7 +126,16 @@ class Primary implements Gateway {
 
   async start(): Promise<void> {
     const readAt = Date.now();
-    this.#admin = await this.#listenForOperators();
+    this.#admin = await startPrimaryAdmin({
+      pool: this.#pool,
+      count: this.#count,
+      metrics: this.#workerMetrics,
+      reloads: this.#reloads,
+      statuses: this.#statuses,
+      loaded: () => this.#loaded,
+      draining: () => this.#draining,
+      reload: trigger => this.reload(trigger),
+    });
     try {
       await this.#pool.start();
     } catch (error) {
@@ -305,56 +303,5 @@ class Primary implements Gateway {
   get #bindings(): number {
     const [status] = this.#statuses.values();
     return status?.bindings ?? 0;
-  }
-
-  #listenForOperators(): Promise<AdminServer> {
-    const routes = [reloadRoute(trigger => this.reload(trigger))];
-    return listenForOperators(() => this.#loaded, {
-      metrics: this.#workerMetrics,
-      ready: () => this.#readiness(),
-      status: () => this.#status(),
-      config: () => ({
-        ...this.#reloads.status(this.#loaded),
-        workers: this.#pool.serving.map(worker => {
-          const status = this.#statuses.get(worker);
-          return { worker: worker.id, pid: worker.pid, hash: status?.hash, loaded_at: status?.loadedAt };
-        }),
-      }),
-      bindings: async () =>
-        (await this.#any()?.channel.request(fetchBindings, null, responseTimeoutMs)) ?? [],
-      routes: () => routes,
-      others: {
-        handle: async request => {
-          const forwarded = await this.#any()?.channel.request(forwardOperation, request, responseTimeoutMs);
-          if (forwarded === undefined) return undefined;
-          if ("failure" in forwarded) throw new GatewayError(forwarded.failure);
-          return forwarded.response;
-        },
-        paths: async () => (await this.#any()?.channel.request(fetchPaths, null, responseTimeoutMs)) ?? [],
-      },
-    });
-  }
-
-  async #status(): Promise<object> {
-    const [metrics, readiness, responses] = await Promise.all([
-      this.#workerMetrics.states(),
-      this.#readiness(),
-      this.#pool.requestAll(fetchProcessStatus, null, responseTimeoutMs),
-    ]);
-    const processes = responses.flatMap(({ response }) => response ?? []);
-    return gatewayStatus({ metrics, processes }, this.#loaded, this.#reloads, readiness);
-  }
-
-  /** Any worker, for work that all of them can do. */
-  #any(): WorkerProcess | undefined {
-    return this.#pool.serving[0];
-  }
-
-  async #readiness(): Promise<Readiness> {
-    const responses = await this.#pool.requestAll(fetchReadiness, null, responseTimeoutMs);
-    const checks = joinedChecks(responses, this.#count);
-    checks.configuration = { ok: true, message: this.#reloads.summary };
-    if (this.#draining) checks.gateway = { ok: false, message: "shutting down" };
-    return { ready: Object.values(checks).every(({ ok }) => ok), checks };
   }
 }

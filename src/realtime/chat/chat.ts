@@ -5,35 +5,17 @@ import { type Failure, GatewayError, gatewayError, gatewayFailure } from "../../
 import type { Bridge } from "../bridge/bridge.js";
 import { count } from "../metrics.js";
 import type { LocalHub } from "../rooms/local-hub.js";
-import type { RoomToken } from "../rooms/room-kinds.js";
 import type { FrameRate, Socket } from "../rooms/socket.js";
 import { Commands } from "./commands.js";
 import { Departures } from "./departures.js";
 import { nameProblem, readFrame } from "./frame-reader.js";
-import {
-  claimed,
-  inTurn,
-  maxWaiting,
-  notMember,
-  refused,
-  rewrittenName,
-  roomOf,
-  tooFast,
-} from "./frame-rules.js";
-import type {
-  ClientFrame,
-  FrameId,
-  JoinFrame,
-  LeaveFrame,
-  PresenceFrame,
-  PublishFrame,
-  RefreshFrame,
-  RoomFrame,
-} from "./frames.js";
-import { ack, CloseCode, expiring, failed, pong, presence, refreshed } from "./frames.js";
+import { inTurn, maxWaiting, notMember, roomOf, tooFast } from "./frame-rules.js";
+import type { ClientFrame, FrameId, PresenceFrame, PublishFrame, RefreshFrame, RoomFrame } from "./frames.js";
+import { CloseCode, expiring, failed, pong, presence, refreshed } from "./frames.js";
+import { Joining } from "./joining.js";
 import { Publishing } from "./publishing.js";
 import { expiryNoticeMs, type RenewalRules, renew } from "./renewal.js";
-import { type RoomTokenProviders, verifyRoomToken } from "./room-tokens.js";
+import type { RoomTokenProviders } from "./room-tokens.js";
 
 export interface ChatOptions {
   readonly rate: FrameRate;
@@ -57,6 +39,7 @@ export class Chat {
   readonly #commands: Commands;
   /** By socket that is not open yet. */
   readonly #expected = new WeakMap<Socket, readonly string[]>();
+  readonly #joining = new Joining(this);
   readonly #publishing = new Publishing(this);
   readonly #runner = (socket: Socket, frame: RoomFrame) => this.#run(socket, frame);
 
@@ -222,93 +205,12 @@ export class Chat {
       case "history":
         return this.#publishing.history(socket, frame);
       case "join-room":
-        return this.#join(socket, frame);
+        return this.#joining.join(socket, frame);
       case "leave-room":
-        return this.#leave(socket, frame);
+        return this.#joining.leave(socket, frame);
       case "presence":
         return this.#presence(socket, frame);
     }
-  }
-
-  #join(socket: Socket, frame: JoinFrame): Promise<void> | undefined {
-    const rule = this.local.kindOf(frame.room_id).token;
-    if (rule === undefined) return this.#joinAs(socket, frame, undefined);
-    const { renewal, tokens } = this.options;
-    const verified = verifyRoomToken(tokens?.(rule.provider), rule.claim, renewal.path, socket, frame);
-    const done = whenReady(verified, token => this.#joinAs(socket, frame, token));
-    return done ?? undefined;
-  }
-
-  #joinAs(socket: Socket, frame: JoinFrame, token: RoomToken | undefined): Promise<void> | undefined {
-    const { policy, bridge } = this.options;
-    const from = claimed(
-      socket,
-      frame,
-      socket.rooms.get(frame.room_id)?.members.get(socket) ?? token?.subject,
-    );
-    this.local.bans.require(frame.room_id, socket.identity?.subject ?? from);
-    this.local.kinds.requireOwner(frame.room_id, socket.identity?.subject);
-    policy?.require(socket.identity, frame.room_id);
-    if (socket.identity === undefined) socket.subject = from;
-    if (
-      bridge === undefined ||
-      socket.rooms.has(frame.room_id) ||
-      !this.local.isBridged("join", frame.room_id)
-    )
-      return this.#enter(socket, frame, from, token);
-    this.local.requireRoom(socket);
-    const entered = whenReady(bridge.event("join", socket, { ...frame, from }), outcome => {
-      if (!outcome.allow) throw refused(outcome);
-      return this.#enterAllowed(bridge, socket, frame, rewrittenName(outcome.frame.from, from), token);
-    });
-    return entered ?? undefined;
-  }
-
-  /** Where it does not get in after all, the backend believes that it is. */
-  async #enterAllowed(
-    bridge: Bridge,
-    socket: Socket,
-    frame: JoinFrame,
-    from: string,
-    token: RoomToken | undefined,
-  ): Promise<void> {
-    try {
-      await this.#enter(socket, frame, from, token);
-    } catch (error) {
-      if (this.local.isBridged("leave", frame.room_id))
-        await bridge.event("leave", socket, { type: "leave-room", room_id: frame.room_id, from });
-      throw error;
-    }
-  }
-
-  #enter(
-    socket: Socket,
-    { room_id: room, since, id }: JoinFrame,
-    from: string,
-    token: RoomToken | undefined,
-  ): Promise<void> | undefined {
-    const done = this.local.join(socket, room, from, since, joined => {
-      if (token !== undefined) {
-        socket.roomTokens ??= new Map();
-        socket.roomTokens.set(room, token);
-      }
-      if (id !== undefined || since !== undefined) {
-        this.respond(socket, ack(id, room, joined, joined.recovered));
-      }
-    });
-    return done ?? undefined;
-  }
-
-  #leave(socket: Socket, frame: LeaveFrame): Promise<void> | undefined {
-    const { bridge } = this.options;
-    const { room_id: name, id } = frame;
-    const joined = socket.rooms.get(name)?.members.get(socket);
-    if (joined === undefined) throw notMember(name);
-    const from = claimed(socket, frame, joined);
-    this.local.leave(socket, name);
-    if (id !== undefined) this.respond(socket, ack(id, name, undefined));
-    if (bridge === undefined || !this.local.isBridged("leave", name)) return undefined;
-    return whenReady(bridge.event("leave", socket, { ...frame, from }), () => undefined);
   }
 
   #presence(socket: Socket, { room_id: room, id }: PresenceFrame): Promise<void> | undefined {
