@@ -28,6 +28,7 @@ const client = new Protogate.Client({
   transports: ["websocket", sseTransport(), pollTransport()],
   connectTimeout: 3000,
   backoff: { min: 50, max: 500 },
+  ...(location.search === "?soon" && { upgrade: { min: 50, max: 500 } }),
 });
 client.on("state", ({ state }) => seen.states.push(state));
 const room = client.room("x", { from: "Ann" });
@@ -65,7 +66,7 @@ describe("the client in a page without WebSockets", {
   });
 
   /** A page of another origin than the gateway's that is in a room, behind a proxy that passes no upgrades. */
-  async function enter(t: TestContext, holds: boolean) {
+  async function enter(t: TestContext, holds: boolean, query = "") {
     const gateway = await startTestGateway(
       `realtime: { ${served}, origins: ["${origin}"] }\nserver: { drain: 500ms }\n`,
       {},
@@ -77,7 +78,7 @@ describe("the client in a page without WebSockets", {
     t.after(() => context.close());
     const page = await context.newPage();
     page.setDefaultTimeout(120_000);
-    await page.goto(`${origin}/#${proxy.port}`);
+    await page.goto(`${origin}/${query}#${proxy.port}`);
     await page.evaluate(() => room.join());
     const other = connectTo(t, gateway.httpPort).room("x", { from: "Bob" });
     await other.join();
@@ -113,8 +114,6 @@ describe("the client in a page without WebSockets", {
       const { texts, lost } = await seenBy(page);
       assert.deepEqual([texts, lost], [["before", "mine", "meanwhile", "again"], 0]);
       assert.equal(await by(page), transport);
-      // Left out since it did not open where another one did.
-      assert.equal(upgrades(proxy), 1);
     });
 
     it(`a page by ${transport} that is closed leaves its rooms`, async t => {
@@ -135,4 +134,47 @@ describe("the client in a page without WebSockets", {
       assert.deepEqual([texts, lost], [["meanwhile"], 0]);
     });
   }
+
+  const usesWebSocket = (page: Page): Promise<unknown> =>
+    page.waitForFunction(() => client.state.transport === "websocket");
+
+  it("a page comes back from server-sent events to a WebSocket when WebSockets pass again, and misses nothing", async t => {
+    const { page, proxy, other } = await enter(t, false, "?soon");
+    assert.equal(await by(page), "sse");
+    while (upgrades(proxy) < 3) await other.send(`blocked ${upgrades(proxy)}`);
+    assert.equal(await by(page), "sse");
+    proxy.upgrades = true;
+    const sent: string[] = [];
+    let moved = false;
+    const moves = usesWebSocket(page).then(() => {
+      moved = true;
+    });
+    while (!moved) {
+      sent.push(`${sent.length}`);
+      await other.send(sent.at(-1) ?? "");
+    }
+    await moves;
+    await page.evaluate(() => room.send("mine"));
+    await has(page, "mine");
+    const { texts, lost } = await seenBy(page);
+    assert.deepEqual([texts.filter(text => !text.startsWith("blocked")), lost], [[...sent, "mine"], 0]);
+    assert.deepEqual((await other.presence()).members.toSorted(), ["Ann", "Bob"]);
+  });
+
+  it("a page whose browser is online again tries a WebSocket at once", async t => {
+    const { page, proxy, other } = await enter(t, false);
+    assert.equal(await by(page), "sse");
+    await page.context().setOffline(true);
+    proxy.cut();
+    await page.waitForFunction(() => seen.states.at(-1) === "waiting");
+    await other.send("meanwhile");
+    proxy.restore();
+    proxy.upgrades = true;
+    await page.context().setOffline(false);
+    await usesWebSocket(page);
+    await has(page, "meanwhile");
+    const { texts, lost } = await seenBy(page);
+    assert.deepEqual([texts, lost], [["meanwhile"], 0]);
+    assert.equal(upgrades(proxy), 2);
+  });
 });

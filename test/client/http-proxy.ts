@@ -1,14 +1,16 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import type { TestContext } from "node:test";
 
-/** An HTTP proxy before a gateway that knows no WebSockets, as networks have them. */
+/** An HTTP proxy before a gateway that refuses WebSockets until it is told to pass them, as networks have them. */
 export interface HttpProxy {
   readonly port: number;
   /** Whether responses are kept until they are whole. */
   holds: boolean;
+  /** Whether WebSockets pass. */
+  upgrades: boolean;
   /** The requests so far: `GET sse`, `GET poll`, `POST`, `DELETE`, and `GET upgrade`. */
   readonly requests: string[];
   /** The response to each of the next `count` requests of that kind is lost, once the gateway has given it. */
@@ -22,6 +24,7 @@ export interface HttpProxy {
 export async function startHttpProxy(t: TestContext, target: number): Promise<HttpProxy> {
   let port = target;
   let whole = true;
+  const upgraded = new Set<Socket>();
   const losses: string[] = [];
   const requests: string[] = [];
   const forward = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -61,10 +64,12 @@ export async function startHttpProxy(t: TestContext, target: number): Promise<Ht
   const proxy: HttpProxy = {
     port: 0,
     holds: false,
+    upgrades: false,
     requests,
     lose: (kind, count) => losses.push(...Array<string>(count).fill(kind)),
     cut: () => {
       whole = false;
+      for (const socket of upgraded) socket.destroy();
       server.closeAllConnections();
     },
     restore: (to = port) => {
@@ -72,10 +77,35 @@ export async function startHttpProxy(t: TestContext, target: number): Promise<Ht
       whole = true;
     },
   };
+  server.on("upgrade", (incoming: IncomingMessage, near: Socket, head: Buffer) => {
+    requests.push(kindOf(incoming));
+    near.on("error", () => near.destroy());
+    if (!whole || !proxy.upgrades) {
+      near.end(whole ? "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" : "");
+      return;
+    }
+    const far = connect(port, "127.0.0.1");
+    far.on("error", () => far.destroy());
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      upgraded.add(socket);
+      socket.on("close", () => {
+        upgraded.delete(socket);
+        other.destroy();
+      });
+    }
+    const { method, url, rawHeaders } = incoming;
+    const lines = rawHeaders.flatMap((name, n) => (n % 2 === 0 ? [`${name}: ${rawHeaders[n + 1]}`] : []));
+    far.write([`${method} ${url} HTTP/1.1`, ...lines, "", ""].join("\r\n"));
+    far.write(head);
+    near.pipe(far).pipe(near);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => {
-    server.closeAllConnections();
+    proxy.cut();
     server.close();
   });
   return Object.assign(proxy, { port: (server.address() as AddressInfo).port });

@@ -22,6 +22,8 @@ export interface ClientOptions {
   readonly heartbeat?: number;
   /** Milliseconds before connecting again: the first wait, doubled each time, and the longest. Default 500, 15,000. */
   readonly backoff?: { readonly min?: number; readonly max?: number };
+  /** Milliseconds before transports earlier in `transports` than the open one are tried. Default 60,000, 600,000. */
+  readonly upgrade?: { readonly min?: number; readonly max?: number };
   /** Frames that are sent at once after silence, and each second, as `realtime.limits` allow. Default 120, 18. */
   readonly rate?: { readonly burst?: number; readonly perSecond?: number };
   /** Messages that may wait in each room to be sent. Default 100. */
@@ -87,6 +89,7 @@ export class Client {
       responseTimeout: options.responseTimeout ?? 5000,
       heartbeat: options.heartbeat ?? 20_000,
       backoff: { min: 500, max: 15_000, ...options.backoff },
+      upgrade: { min: 60_000, max: 600_000, ...options.upgrade },
       rate: { burst: 120, perSecond: 18, ...options.rate },
     };
     this.#link = new Link(linkOptions, {
@@ -98,6 +101,9 @@ export class Client {
       lost: code => this.#lost(code),
       get waiting() {
         return client.#pending.size > 0;
+      },
+      get busy() {
+        return this.waiting || [...client.#rooms.values()].some(room => room.joining);
       },
     });
     this.#roomLink = {

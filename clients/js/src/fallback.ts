@@ -6,12 +6,14 @@ import {
   type TransportEvents,
   type TransportRequest,
 } from "./transport.js";
+import { BackgroundUpgrade } from "./upgrade.js";
 
 /** Frames come by a stream of server-sent events, and go by requests: through whatever lets HTTP responses stream. */
 export function sseTransport(): Transport {
   return {
     name: "sse",
     connect: (request, events) => new Session(request, events, readStream),
+    upgrade: (options, owner) => new BackgroundUpgrade(options, owner),
   };
 }
 
@@ -20,6 +22,7 @@ export function pollTransport(): Transport {
   return {
     name: "poll",
     connect: (request, events) => new Session(request, events, readPolls),
+    upgrade: (options, owner) => new BackgroundUpgrade(options, owner),
   };
 }
 

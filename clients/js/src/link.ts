@@ -1,6 +1,13 @@
 import type { ServerFrame } from "./frames.js";
 import { watchPage } from "./page.js";
-import type { Carrier, Transport } from "./transport.js";
+import type {
+  Carrier,
+  Transport,
+  TransportEvents,
+  TransportRequest,
+  Upgrade,
+  UpgradeOptions,
+} from "./transport.js";
 
 export type TokenSource = string | ((why: "connect" | "expiring") => string | Promise<string>);
 
@@ -13,13 +20,10 @@ export type State =
   /** For good, until `connect` is called. `code` 1000: by `close`. */
   | { readonly state: "closed"; readonly code: number; readonly reason: string };
 
-export interface LinkOptions {
+/** Transports further back are tried where the ones before do not open. */
+export interface LinkOptions extends UpgradeOptions {
   readonly url: string;
   readonly token: TokenSource | undefined;
-  /** Those further back are tried where the ones before do not open. */
-  readonly transports: readonly Transport[];
-  /** Milliseconds, of each transport. */
-  readonly connectTimeout: number;
   /** Milliseconds without a frame of the gateway while it owes a response or a pong. */
   readonly responseTimeout: number;
   /** Milliseconds of silence after which a ping is sent. */
@@ -38,6 +42,8 @@ export interface LinkOwner {
   lost(code: number | undefined): void;
   /** Whether the gateway owes a response. */
   readonly waiting: boolean;
+  /** Whether it does, or a room is being joined. */
+  readonly busy: boolean;
 }
 
 /** A transport that did not open where a later one did, or on which nothing arrived, is left out for so long. */
@@ -53,6 +59,8 @@ export class Link {
   readonly #owner: LinkOwner;
   readonly #avoided = new Map<Transport, number>();
   readonly #unwatch: () => void;
+  /** Undefined without a fallback. */
+  readonly #upgrade: Upgrade | undefined;
   #state: State = { state: "idle" };
   #carrier: Carrier | undefined;
   /** The one that is open, until something has arrived by it. */
@@ -80,7 +88,16 @@ export class Link {
   constructor(options: LinkOptions, owner: LinkOwner) {
     this.#options = options;
     this.#owner = owner;
+    const fallback = options.transports.find(({ upgrade }) => upgrade !== undefined);
+    this.#upgrade = fallback?.upgrade?.(options, {
+      request: () => this.#request(),
+      get busy() {
+        return owner.busy;
+      },
+      move: (transport, connect) => this.#move(transport, connect),
+    });
     this.#unwatch = watchPage({
+      online: () => this.#upgrade?.networkChanged(),
       awake: () => {
         if (this.#state.state === "waiting") this.connect();
         else this.probe();
@@ -147,10 +164,10 @@ export class Link {
   }
 
   async #connect(attempt: number): Promise<void> {
-    const { token: source, transports, url } = this.#options;
-    let token: string | undefined;
+    const { transports } = this.#options;
+    let request: TransportRequest;
     try {
-      token = typeof source === "function" ? await within(tokenTimeoutMs, source("connect")) : source;
+      request = await this.#request();
     } catch (error) {
       if (attempt === this.#attempt) this.#closed(1006, `no token: ${String(error)}`);
       return;
@@ -163,7 +180,7 @@ export class Link {
     let last = { code: 1006, reason: "" };
     for (const transport of usable.length === 0 ? transports : usable.slice(0, alone ? 1 : undefined)) {
       if (attempt !== this.#attempt) return;
-      const outcome = await this.#open(transport, { url, token }, attempt);
+      const outcome = await this.#open(transport, events => transport.connect(request, events), attempt);
       if (outcome === undefined) {
         for (const each of failed) this.#avoided.set(each, now);
         return;
@@ -176,10 +193,29 @@ export class Link {
     if (attempt === this.#attempt) this.#closed(last.code, last.reason);
   }
 
+  /** @throws Error (rejects) where there is no token */
+  async #request(): Promise<TransportRequest> {
+    const { token, url } = this.#options;
+    return {
+      url,
+      token: typeof token === "function" ? await within(tokenTimeoutMs, token("connect")) : token,
+    };
+  }
+
+  /** What still comes by the connection before is void. */
+  #move(transport: Transport, connect: (events: TransportEvents) => Carrier): Carrier | undefined {
+    const previous = this.#carrier;
+    this.#carrier = undefined;
+    this.#abandon();
+    this.#avoided.delete(transport);
+    void this.#open(transport, connect, this.#attempt);
+    return previous;
+  }
+
   /** @returns undefined once it is open, or of no interest any more */
   #open(
     transport: Transport,
-    request: { url: string; token: string | undefined },
+    connect: (events: TransportEvents) => Carrier,
     attempt: number,
   ): Promise<{ code: number; reason: string } | undefined> {
     return new Promise(resolve => {
@@ -197,7 +233,7 @@ export class Link {
       }, this.#options.connectTimeout);
       this.#timer = timer;
       try {
-        this.#carrier = transport.connect(request, {
+        this.#carrier = connect({
           opened: () => {
             if (!current()) return;
             clearTimeout(timer);
@@ -226,6 +262,7 @@ export class Link {
     this.#credit = this.#options.rate.burst;
     this.#set({ state: "open", transport: transport.name });
     this.#owner.opened();
+    this.#upgrade?.begin(transport);
     this.#watch();
   }
 
@@ -235,6 +272,7 @@ export class Link {
     this.#unproven = this.#pingedAt = undefined;
     this.#failures = this.#denials = 0;
     if (frame.type !== "pong") this.#owner.frame(frame);
+    this.#upgrade?.settle();
   }
 
   /** Looks after the connection again when something may be due. */
@@ -269,6 +307,7 @@ export class Link {
       }
     }
     this.#watch();
+    this.#upgrade?.settle();
   }
 
   #closed(code: number, reason: string): void {
@@ -277,10 +316,12 @@ export class Link {
       this.#retry(this.#denials === 1 ? 0 : backoff.min, code, reason);
       return;
     }
-    if (isFinal(code)) {
+    if (isFinal(code) && this.#upgrade?.trying !== true) {
       this.#end(code, reason);
       return;
     }
+    // It may have ended in favour of the connection that is being tried, which passes.
+    if (isFinal(code)) this.#avoided.clear();
     const longest = Math.min(backoff.max, backoff.min * 2 ** this.#failures++);
     // Clients that were lost together do not come back together.
     const chosen = longest * (0.2 + 0.8 * Math.random());
@@ -313,6 +354,7 @@ export class Link {
     clearTimeout(this.#pacer);
     this.#queue.length = 0;
     this.#pingedAt = undefined;
+    this.#upgrade?.stop();
     const carrier = this.#carrier;
     this.#carrier = undefined;
     carrier?.close();

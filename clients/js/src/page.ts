@@ -1,5 +1,7 @@
 /** The reactions of the link to events of the page around it. */
 export interface PageEvents {
+  /** There is a network, maybe another one. `awake` follows. */
+  online(): void;
   /** The network is there, or the page is looked at again. */
   awake(): void;
   /** Something may be wrong with the network. */
@@ -22,7 +24,10 @@ export function watchPage(events: PageEvents): () => void {
     target?.addEventListener?.(name, listener);
     ends.push(() => target?.removeEventListener?.(name, listener));
   };
-  on(window, "online", () => events.awake());
+  on(window, "online", () => {
+    events.online();
+    events.awake();
+  });
   on(window, "offline", () => events.doubt());
   on(document, "visibilitychange", () => {
     if ((document as { visibilityState?: string }).visibilityState === "visible") events.awake();

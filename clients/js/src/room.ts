@@ -105,6 +105,11 @@ export class Room {
     return this.#membership === "in";
   }
 
+  /** @internal */
+  get joining(): boolean {
+    return this.#membership === "joining";
+  }
+
   /** @returns removes the listener */
   on<Name extends keyof RoomEvents>(name: Name, listener: (event: RoomEvents[Name]) => void): () => void {
     const off = this.#events.on(name, listener);

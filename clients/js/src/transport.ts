@@ -5,6 +5,39 @@ export interface Transport {
   readonly name: string;
   /** Begins to connect. It calls `events` later, never before it returns. */
   connect(request: TransportRequest, events: TransportEvents): Carrier;
+  /** Of a fallback: tries the transports before it while it is open. */
+  upgrade?(options: UpgradeOptions, owner: UpgradeOwner): Upgrade;
+}
+
+export interface Upgrade {
+  /** A connection is being tried, beside the one that is open. */
+  readonly trying: boolean;
+  /** A connection is open by that transport. */
+  begin(current: Transport): void;
+  /** The connection is over. */
+  stop(): void;
+  /** Another network may let through what the one before did not. */
+  networkChanged(): void;
+  /** `busy` of the owner may be over. */
+  settle(): void;
+}
+
+export interface UpgradeOptions {
+  /** In the order in which they are preferred. */
+  readonly transports: readonly Transport[];
+  /** Milliseconds before the first try and the longest, each without the random reduction. */
+  readonly upgrade: { readonly min: number; readonly max: number };
+  /** Milliseconds, of each transport. */
+  readonly connectTimeout: number;
+}
+
+export interface UpgradeOwner {
+  /** Rejects where there is no token. */
+  request(): Promise<TransportRequest>;
+  /** Calls are under way, or rooms are being joined: they stay on their connection. */
+  readonly busy: boolean;
+  /** Goes on by an open connection. @returns the connection before it */
+  move(transport: Transport, connect: (events: TransportEvents) => Carrier): Carrier | undefined;
 }
 
 export interface TransportRequest {
