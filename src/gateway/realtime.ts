@@ -133,7 +133,7 @@ export class RealtimeService implements Rooms {
 
   /** Made when the first request for one comes. */
   get fallback(): FallbackSessions {
-    this.#fallback ??= new FallbackSessions(this.realtime, this.#relay);
+    this.#fallback ??= new FallbackSessions(this.realtime, this.#sockets.idleTimeout, this.#relay);
     return this.#fallback;
   }
 

@@ -7,7 +7,7 @@ import { Topics } from "../../src/realtime/rooms/topics.js";
 import type { SocketEvents } from "../../src/realtime/sockets/socket-events.js";
 
 /** A connection whose events and output are kept, and whose client reads when the test lets it. */
-function connect(pingMs = 10_000) {
+function connect(idleMs?: number) {
   const seen = { closed: [] as number[], drained: 0, text: "", ended: false, abandoned: false };
   let read: () => void = () => undefined;
   let reading = true;
@@ -25,7 +25,7 @@ function connect(pingMs = 10_000) {
   };
   const client = { identity: undefined, clientAddress: "127.0.0.1", requestId: "r" };
   const socket = new Socket("s", client, { sendLimit: 1 << 20, tooSlow: () => undefined }, 100);
-  const connection = new StreamConnection(owner, socket, pingMs);
+  const connection = new StreamConnection(owner, socket, { commentMs: 10_000, idleMs });
   const start = (): void =>
     connection.start(
       {
@@ -66,10 +66,44 @@ describe("a connection by server-sent events", () => {
     start();
     connection.tick(performance.now() + 9000);
     await turn();
-    assert.ok(!seen.text.includes(": ping"));
+    assert.ok(!seen.text.includes("\n:\n"));
     connection.tick(performance.now() + 10_001);
     await turn();
-    assert.ok(seen.text.endsWith("\n\n: ping\n\n"));
+    assert.ok(seen.text.endsWith("\n\n:\n\n"));
+  });
+
+  test("a client that responds to pings gets one after silence, and is gone where it stays silent", async () => {
+    const { connection, seen, start } = connect(60_000);
+    start();
+    await turn();
+    const pings = (): number => seen.text.split("event: ping\ndata: {}\n\n").length - 1;
+    const silence = async (ms: number): Promise<void> => {
+      connection.tick(performance.now() + ms);
+      await turn();
+    };
+    await silence(43_000);
+    assert.equal(pings(), 0);
+    await silence(44_001);
+    await silence(59_000);
+    assert.equal(pings(), 1);
+    connection.receive(1, []);
+    await silence(44_001);
+    assert.equal(pings(), 2);
+    // A repeated request was sent, too.
+    connection.receive(1, []);
+    await silence(44_001);
+    assert.deepEqual([pings(), seen.closed, seen.abandoned], [3, [], false]);
+    await silence(60_001);
+    assert.deepEqual([seen.closed, seen.abandoned], [[1006], true]);
+  });
+
+  test("a client that does not say that it responds to pings gets none, and is never gone for its silence", async () => {
+    const { connection, seen, start } = connect();
+    start();
+    connection.tick(performance.now() + 1e9);
+    await turn();
+    assert.ok(!seen.text.includes("event: ping"));
+    assert.deepEqual(seen.closed, []);
   });
 
   test("frames wait in order while the client does not read, and count as waiting", async () => {
@@ -136,7 +170,7 @@ describe("a connection by server-sent events", () => {
     early.start();
     early.connection.send("1");
     await turn();
-    assert.deepEqual([early.seen.closed, early.seen.text], [[1006], ""]);
+    assert.deepEqual([early.seen.closed, early.seen.text, early.seen.abandoned], [[1006], "", true]);
     const late = connect();
     late.start();
     late.connection.close();

@@ -213,7 +213,11 @@ class Session implements Carrier {
 }
 
 async function readStream(session: Session, headers: HeaderFields): Promise<Close> {
-  const response = await session.request("GET", { ...headers, accept: "text/event-stream" });
+  const response = await session.request("GET", {
+    ...headers,
+    accept: "text/event-stream",
+    "protogate-pongs": "true",
+  });
   const reader = isOfType(response, "text/event-stream") ? response.body?.getReader() : undefined;
   if (reader === undefined) throw new Refused(await refusal(response));
   const decoder = new TextDecoder();
@@ -234,6 +238,8 @@ async function readStream(session: Session, headers: HeaderFields): Promise<Clos
       else if (line.trim() === "") {
         if (event === "close") return JSON.parse(data) as Close;
         if (event === "session") session.opened(JSON.parse(data));
+        // Any request is the response, also one without frames.
+        else if (event === "ping") session.send("");
         else if (data !== "") session.received(readFrame(data));
         event = data = "";
       }

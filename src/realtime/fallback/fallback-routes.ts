@@ -30,6 +30,7 @@ export const fallbackRequestHeaders = [
   "authorization",
   "content-type",
   "protogate-number",
+  "protogate-pongs",
   "protogate-received",
   "protogate-session",
   "x-request-id",
@@ -103,7 +104,7 @@ function acceptsEvents(caller: Caller): boolean {
 
 async function openStream(sessions: FallbackSessions, request: LocalRequest): Promise<LocalResponse> {
   const { cancellation } = request;
-  const connection = await sessions.openStream(pendingSocketOf(sessions.realtime, request));
+  const connection = await sessions.openStream(pendingSocketOf(sessions.realtime, request), pongsOf(request));
   cancellation.listen(() => connection.disconnected());
   return {
     status: 200,
@@ -166,6 +167,13 @@ function countOf(caller: Caller, name: string, least: number): number {
   const value = Number(text);
   if (/^[0-9]{1,15}$/.test(text) && value >= least) return value;
   throw gatewayError("INVALID_HEADER", `${name}: expected an integer from ${least}`);
+}
+
+/** Whether the client responds to pings. @throws GatewayError INVALID_HEADER */
+function pongsOf(caller: Caller): boolean {
+  const text = caller.header("protogate-pongs");
+  if (text === undefined || text === "true") return text !== undefined;
+  throw gatewayError("INVALID_HEADER", "protogate-pongs: expected true, or no such header");
 }
 
 function pendingSocketOf(realtime: Realtime, request: LocalRequest): PendingSocket {

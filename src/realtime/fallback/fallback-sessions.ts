@@ -14,22 +14,11 @@ import { PollConnection, type PollTimes } from "./poll-connection.js";
 import type { SessionRelay, SessionRequest } from "./session-relay.js";
 import { StreamConnection } from "./stream-connection.js";
 
-/** Milliseconds. */
-export interface FallbackTimes extends PollTimes {
-  /** Between two looks at all sessions. */
-  readonly tickMs: number;
-  /** A stream on which nothing was written for so long gets a comment. */
-  readonly pingMs: number;
-}
-
+/** Milliseconds between two looks at all sessions. */
+const tickMs = 1000;
 /** A comment is written after at most 15 s of silence. */
-const usualTimes: FallbackTimes = {
-  tickMs: 1000,
-  pingMs: 14_000,
-  waitMs: 25_000,
-  silenceMs: 30_000,
-  lastPollMs: 2000,
-};
+const commentMs = 14_000;
+const pollTimes: PollTimes = { waitMs: 25_000, silenceMs: 30_000, lastPollMs: 2000 };
 
 /** The sessions of this process without a WebSocket. */
 export class FallbackSessions implements Publisher, FallbackOwner {
@@ -38,17 +27,20 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   readonly realtime: Realtime;
   readonly prefix: string;
   readonly #relay: SessionRelay | undefined;
-  readonly #times: FallbackTimes;
+  readonly #idleMs: number;
   readonly #connections = new Map<string, FallbackConnection>();
   #timer: NodeJS.Timeout | undefined;
   #toFlush: FallbackConnection[] = [];
 
-  /** @param relay undefined where this process is the only one */
-  constructor(realtime: Realtime, relay?: SessionRelay, times: FallbackTimes = usualTimes) {
+  /**
+   * @param idleMs milliseconds after which a silent client, also without a request after a ping, is gone
+   * @param relay undefined where this process is the only one
+   */
+  constructor(realtime: Realtime, idleMs: number, relay: SessionRelay | undefined) {
     this.realtime = realtime;
     this.#relay = relay;
     this.prefix = relay?.prefix ?? "";
-    this.#times = times;
+    this.#idleMs = idleMs;
     this.events = new SocketEvents(realtime);
     realtime.attach(this);
   }
@@ -110,10 +102,12 @@ export class FallbackSessions implements Publisher, FallbackOwner {
 
   /**
    * Opens a session whose frames go out as a stream.
+   * @param pongs the client responds to pings, and is gone where it does not
    * @throws GatewayError (or rejects with it) where it is refused
    */
-  openStream(pending: PendingSocket): StreamConnection | Promise<StreamConnection> {
-    return this.#open(pending, socket => new StreamConnection(this, socket, this.#times.pingMs));
+  openStream(pending: PendingSocket, pongs: boolean): StreamConnection | Promise<StreamConnection> {
+    const times = { commentMs, idleMs: pongs ? this.#idleMs : undefined };
+    return this.#open(pending, socket => new StreamConnection(this, socket, times));
   }
 
   /**
@@ -121,7 +115,7 @@ export class FallbackSessions implements Publisher, FallbackOwner {
    * @throws GatewayError (or rejects with it) where it is refused
    */
   openPoll(pending: PendingSocket): PollConnection | Promise<PollConnection> {
-    return this.#open(pending, socket => new PollConnection(this, socket, this.#times));
+    return this.#open(pending, socket => new PollConnection(this, socket, pollTimes));
   }
 
   removed(connection: FallbackConnection): void {
@@ -145,7 +139,7 @@ export class FallbackSessions implements Publisher, FallbackOwner {
       const connection = connect(socket);
       this.#connections.set(connection.secret, connection);
       this.realtime.metrics.fallback[connection.transport]++;
-      this.#timer ??= setInterval(() => this.#tick(), this.#times.tickMs).unref();
+      this.#timer ??= setInterval(() => this.#tick(), tickMs).unref();
       this.events.opened(socket, connection);
       return connection;
     });

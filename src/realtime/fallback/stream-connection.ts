@@ -1,15 +1,25 @@
 import type { LocalBodyWriter } from "../../bindings/built-in-route.js";
+import { pingTime } from "../../server/node/frame-connections.js";
 import type { Socket } from "../rooms/socket.js";
 import { closeText, FallbackConnection, type FallbackOwner } from "./fallback-connection.js";
+import type { FrameLine } from "./frame-lines.js";
 import { EventText, type OutgoingFrame } from "./outgoing-frame.js";
 
 /** Bytes of a turn of the event loop that are gathered before they are written. */
 const maxGatheredBytes = 16_384;
 
+/** Milliseconds. */
+export interface StreamTimes {
+  /** A stream on which nothing was written for so long gets a comment. */
+  readonly commentMs: number;
+  /** Time without a request of the client after which it is gone; undefined where it does not respond to pings. */
+  readonly idleMs: number | undefined;
+}
+
 /** A socket whose frames go to the client as a stream of server-sent events, with which it ends. */
 export class StreamConnection extends FallbackConnection {
   readonly transport = "sse";
-  readonly #pingMs: number;
+  readonly #times: StreamTimes;
   /** Undefined until the head of the response is out, and after the end. */
   #writer: LocalBodyWriter | undefined;
   #abandon: (() => void) | undefined;
@@ -23,16 +33,23 @@ export class StreamConnection extends FallbackConnection {
   #ending = false;
   /** When something was written last, as `performance.now` has it. */
   #writtenAt = performance.now();
+  /** When a request with frames came last. */
+  #receivedAt = performance.now();
+  /** Since then. */
+  #pinged = false;
 
-  constructor(owner: FallbackOwner, socket: Socket, pingMs: number) {
+  constructor(owner: FallbackOwner, socket: Socket, times: StreamTimes) {
     super(owner, socket);
-    this.#pingMs = pingMs;
+    this.#times = times;
     this.#write(new EventText(`event: session\ndata: {"session":"${this.secret}"}\n\n`));
   }
 
   /** The head of the response is out. @param abandon ends the connection */
   start(writer: LocalBodyWriter, abandon: () => void): void {
-    if (this.isOver && !this.#ending) return;
+    if (this.isOver && !this.#ending) {
+      abandon();
+      return;
+    }
     this.#writer = writer;
     this.#abandon = abandon;
     this.#behind = false;
@@ -51,6 +68,12 @@ export class StreamConnection extends FallbackConnection {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.over(1006);
+  }
+
+  override receive(number: number, lines: readonly FrameLine[]): void {
+    this.#receivedAt = performance.now();
+    this.#pinged = false;
+    super.receive(number, lines);
   }
 
   /** Bytes that wait for the client, without those of this turn. */
@@ -79,9 +102,18 @@ export class StreamConnection extends FallbackConnection {
     this.end(1000, "");
   }
 
-  /** Proxies end connections on which nothing happens. */
   override tick(now: number): void {
-    if (now - this.#writtenAt >= this.#pingMs) this.#write(ping);
+    const { commentMs, idleMs } = this.#times;
+    const silentMs = now - this.#receivedAt;
+    if (idleMs !== undefined && silentMs >= idleMs) {
+      this.close();
+    } else if (idleMs !== undefined && silentMs >= idleMs - pingTime(idleMs) && !this.#pinged) {
+      this.#pinged = true;
+      this.#write(ping);
+    } else if (now - this.#writtenAt >= commentMs) {
+      // Proxies end connections on which nothing happens.
+      this.#write(comment);
+    }
   }
 
   override flush(): void {
@@ -128,4 +160,5 @@ export class StreamConnection extends FallbackConnection {
   }
 }
 
-const ping = new EventText(": ping\n\n");
+const comment = new EventText(":\n\n");
+const ping = new EventText("event: ping\ndata: {}\n\n");

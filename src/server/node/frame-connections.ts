@@ -57,6 +57,6 @@ export class FrameConnections implements FrameOwner {
 }
 
 /** Milliseconds that a client has for its pong. */
-function pingTime(idleTimeoutMs: number): number {
+export function pingTime(idleTimeoutMs: number): number {
   return Math.min(16_000, idleTimeoutMs / 2);
 }
