@@ -70,7 +70,8 @@ class Listeners {
   }
 
   async fill(room: string, members: number): Promise<void> {
-    for (let i = 0; i < members; i++) this.join(room, `m${i}`);
+    // Of one name, so that nobody is notified of them but the first.
+    for (let i = 0; i < members; i++) this.join(room, "m");
     await this.idle();
     this.said.length = 0;
     this.most = { deliveries: 0, bytes: 0 };
@@ -276,19 +277,19 @@ describe("work of one turn of the event loop", () => {
 
   test("a message passes the notices of joins that wait for their turn", async () => {
     const world = new Listeners();
-    await world.fill("x", 2000);
-    for (let i = 0; i < 300; i++) world.join("x", `j${i}`);
+    await world.fill("x", 600);
+    for (let i = 0; i < 200; i++) world.join("x", `j${i}`);
     world.hub.send("x", '"a"', { message: "0 x" });
     world.hub.send("x", '"a"', { message: "1 x" });
     await world.turn();
     await world.turn();
     assert.deepEqual(numbers(world.said.filter(text => text.includes("receive-message"))), [0, 1]);
-    assert.ok((world.hub.room("x")?.heldNotices.length ?? 0) > 200);
+    assert.ok((world.hub.room("x")?.heldNotices.length ?? 0) > 100);
     await world.idle();
     const joined = world.said.filter(text => text.includes("join-room")).map(text => JSON.parse(text).from);
     assert.deepEqual(
       joined,
-      Array.from({ length: 300 }, (_, i) => `j${i}`),
+      Array.from({ length: 200 }, (_, i) => `j${i}`),
     );
   });
 
@@ -297,7 +298,7 @@ describe("work of one turn of the event loop", () => {
     await world.fill("x", 900);
     for (let i = 0; i < 2000; i++) world.join("x", `j${i}`);
     const waiting = world.hub.room("x")?.heldNotices.length ?? 0;
-    assert.ok(waiting > 300 && waiting < 900, `${waiting} wait`);
+    assert.ok(waiting > 100 && waiting < 300, `${waiting} wait`);
     const digests = (): string[] => world.said.filter(text => text.startsWith('{"type":"members"'));
     while (digests().length === 0) await world.turn();
     const { joined, left, count, more } = JSON.parse(digests()[0] ?? "");
@@ -308,6 +309,40 @@ describe("work of one turn of the event loop", () => {
       Array.from({ length: each.length + joined.length }, (_, i) => `j${i}`),
     );
     assert.ok(each.length <= waiting + 100, `${each.length} single notices`);
+  });
+
+  test("the more members a room has, the fewer joins they are notified of one by one before they get a digest", async () => {
+    const singleNotices = async (members: number): Promise<number> => {
+      const world = new Listeners();
+      await world.fill("x", members);
+      for (let i = 0; i < 1500; i++) world.join("x", `j${i}`);
+      while (!world.said.some(text => text.startsWith('{"type":"members"'))) await world.turn();
+      return world.said.filter(text => text.includes("join-room")).length;
+    };
+    const few = await singleNotices(800);
+    assert.ok(few > 100 && few < 400, `${few} single notices to 800 members`);
+    const many = await singleNotices(6000);
+    assert.ok(many > 0 && many < 25, `${many} single notices to 6,000 members`);
+  });
+
+  test("nobody is notified of a leave before the digest that would have named the member as joined", async t => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const world = new Listeners();
+    await world.fill("x", 900);
+    const joined = Array.from({ length: 1000 }, (_, i) => world.join("x", `j${i}`));
+    await world.idle();
+    world.hub.leave(joined.at(-1) as Socket, "x");
+    await world.idle();
+    t.mock.timers.tick(1000);
+    await world.idle();
+    const present = new Set<string>();
+    for (const text of world.said) {
+      const { type, from, joined: more, left } = JSON.parse(text);
+      if (type === "join-room") present.add(from);
+      else if (type === "leave-room") assert.ok(present.delete(from), `${from} left before it joined`);
+      else for (const name of more) if (!left.includes(name)) present.add(name);
+    }
+    assert.ok(!present.has("j999"));
   });
 
   test("a room that everybody has left says nothing any more, and begins anew", async () => {

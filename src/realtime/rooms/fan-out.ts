@@ -1,6 +1,6 @@
 import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
 import type { Publisher } from "./connection.js";
-import { costOf, type RoomPacer, turnBudget } from "./room-pacer.js";
+import { costOf, noticeCost, type RoomPacer, turnBudget } from "./room-pacer.js";
 import type { RoomTraces } from "./room-traces.js";
 import type { DeferredFanOut, Room, Socket } from "./socket.js";
 
@@ -82,8 +82,7 @@ export class FanOut {
       const started = performance.now();
       for (const publisher of this.#publishers) publisher.publish(room.topic, text);
       count(this.metrics.sent[type], recipients, bytes);
-      // A join or leave changes what uWebSockets.js has gathered for one write to each: its notice costs twice as much.
-      this.pacer.spend(room, seq === 0 ? 2 * recipients : recipients, bytes);
+      this.pacer.spend(room, seq === 0 ? noticeCost * recipients : recipients, bytes);
       this.metrics.fannedOut(recipients + (deferred?.length ?? 0), performance.now() - started);
     }
     if (span !== undefined) {

@@ -38,7 +38,7 @@ export class Notices {
 
   /** A member came or left, on any node: the members that are here are notified. */
   member(room: Room, { from, session, entered, at }: MemberChange): void {
-    const notices = noticesOf(room);
+    const notices = this.#noticesOf(room);
     if (notices === "digest") this.#gather(room, from, entered);
     else if (notices === "each") {
       const text = noticeOf(room, { session, from }, entered);
@@ -48,7 +48,7 @@ export class Notices {
 
   /** A member came or left where this process is the only node. */
   announce(room: Room, member: Member, entered: boolean): void {
-    const notices = noticesOf(room);
+    const notices = this.#noticesOf(room);
     if (notices === "digest") this.#gather(room, member.from, entered);
     if (notices !== "each") return;
     const frame = noticeOf(room, member, entered);
@@ -59,6 +59,12 @@ export class Notices {
     } catch (error) {
       this.#notNotified(error);
     }
+  }
+
+  /** More than can be sent one by one become a digest, and those after them until it is sent. */
+  #noticesOf(room: Room): RoomKind["notices"] {
+    const { notices } = room.kind;
+    return notices === "each" && (this.#gathered.has(room) || isCrowded(room)) ? "digest" : notices;
   }
 
   #gather(room: Room, from: string, entered: boolean): void {
@@ -96,12 +102,6 @@ export class Notices {
     this.#owner.metrics.brokerFailures.inc();
     this.#owner.log(error, "members could not be notified of a join or leave");
   }
-}
-
-/** More than can be sent one by one become a digest. */
-function noticesOf(room: Room): RoomKind["notices"] {
-  const { notices } = room.kind;
-  return notices === "each" && isCrowded(room) ? "digest" : notices;
 }
 
 function noticeOf({ name, kind }: Room, { session, from }: Member, entered: boolean): string {

@@ -12,8 +12,10 @@ const minScheduledCost = turnBudget / 8;
 /** Most frames that may wait in one room for later turns, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
-/** Most cost of the waiting notices of one room: about a second of work. */
-const maxNoticeCost = 32 * turnBudget;
+/** Most cost of the waiting notices of one room: about 0.4 seconds of work. */
+const maxNoticeCost = 400_000;
+/** The cost of a write, which takes all frames of a turn for one socket. */
+const writeCost = 8;
 
 export interface PacerOwner {
   /** False for a room that its last member has left: its waiting frames are dropped. */
@@ -144,8 +146,10 @@ export function isOverfull({ held, heldBytes }: Room): boolean {
 }
 
 /** Whether so many notices wait, for so many members, that joins and leaves are gathered into a digest. */
-export function isCrowded({ heldNotices, members }: Room): boolean {
-  return heldNotices.length * members.size > maxNoticeCost || heldNotices.length >= maxHeld;
+export function isCrowded({ heldNotices, members: { size } }: Room): boolean {
+  // The larger the room, the fewer notices of a turn share a write; above half a budget each needs one of its own.
+  const cost = size * (noticeCost + Math.min(writeCost, (writeCost * noticeCost * size) / turnBudget));
+  return heldNotices.length * cost > maxNoticeCost || heldNotices.length >= maxHeld;
 }
 
 /** Whether so many notices wait that further ones are dropped. */
@@ -157,6 +161,9 @@ export function isOverfullOfNotices(room: Room): boolean {
 export function hasFullShare({ heldFrames, heldBytes }: Socket): boolean {
   return heldFrames >= maxHeld / 4 || heldBytes >= maxHeldBytes / 4;
 }
+
+/** A join or leave changes what uWebSockets.js has gathered for one write to each member: its notice costs more. */
+export const noticeCost = 2;
 
 /** The cost of delivering one frame, in units of the budget of a turn. */
 export function costOf(recipients: number, bytes: number): number {
