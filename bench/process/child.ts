@@ -131,6 +131,12 @@ export class Child {
     return value;
   }
 
+  /** Asks it to end, and waits until it has. */
+  async drain(): Promise<void> {
+    this.#process.kill("SIGTERM");
+    await this.ended;
+  }
+
   async stop(): Promise<void> {
     this.#process.kill("SIGKILL");
     await this.ended;

@@ -11,30 +11,43 @@ const backoff = { min: 500, max: 15_000 };
 /** Handshakes under way where nothing else holds them back. */
 const atOnce = 200;
 
-interface Place {
-  readonly port: number;
-  readonly room: string;
-}
+/** Gateways that sockets come back to, in turn. */
+let ports: readonly number[] = [];
+let turn = 0;
+/** Attempts that failed since they were last asked about. */
+let failures = 0;
+/** Whether sockets whose gateway is gone come back. */
+let faithful = true;
 
 /** One socket in one room. Texts are told apart by how they begin. */
 class Visitor {
+  /** Of others: messages, and notices that somebody left. */
   received = 0;
-  /** Failed attempts since it was last a member. */
-  failures = 0;
+  leaves = 0;
+  member = false;
+  #failures = 0;
   #socket: Socket | undefined;
   #rest = Buffer.alloc(0);
+  #settled: ((error?: Error) => void) | undefined;
+  /** Seconds that the gateway asks it to stay away. */
+  #retryAfter = 0;
 
   constructor(
     readonly name: string,
-    readonly place: Place,
+    readonly room: string,
+    public port: number,
   ) {}
 
   /** Resolves when it is a member. @throws Error where the connection ends before */
   join(): Promise<void> {
-    const { port, room } = this.place;
-    this.#rest = Buffer.alloc(0);
     return new Promise((resolve, reject) => {
+      this.#settled = error => {
+        this.#settled = undefined;
+        if (error === undefined) resolve();
+        else reject(error);
+      };
       let open = false;
+      this.#rest = Buffer.alloc(0);
       const onread: OnReadOpts = {
         buffer,
         callback: (length, bytes) => {
@@ -42,25 +55,24 @@ class Visitor {
           if (this.#rest.length > 0) chunk = Buffer.concat([this.#rest, chunk]);
           if (!open) {
             const end = chunk.indexOf("\r\n\r\n");
-            if (end < 0) this.#rest = Buffer.from(chunk);
-            else if (!chunk.toString("latin1", 0, end).startsWith("HTTP/1.1 101"))
-              reject(new Error("refused"));
-            else {
-              open = true;
-              chunk = chunk.subarray(end + 4);
-              this.#rest = Buffer.alloc(0);
-              this.send({ type: "join-room", room_id: room });
+            if (end < 0) {
+              this.#rest = Buffer.from(chunk);
+              return true;
             }
+            if (!chunk.toString("latin1", 0, end).startsWith("HTTP/1.1 101")) socket.destroy();
+            open = true;
+            chunk = chunk.subarray(end + 4);
+            this.send({ type: "join-room", room_id: this.room, from: this.name });
           }
-          if (open) this.#read(chunk, resolve);
+          this.#read(chunk);
           return true;
         },
       };
-      const socket = connect({ port, host: "127.0.0.1", onread });
+      const socket = connect({ port: this.port, host: "127.0.0.1", onread });
       this.#socket = socket;
       socket.setNoDelay(true);
-      socket.on("error", reject);
-      socket.on("close", () => reject(new Error("closed")));
+      socket.on("error", () => undefined);
+      socket.on("close", () => this.#closed());
       socket.write(upgradeRequest("/ws", this.name));
     });
   }
@@ -68,23 +80,18 @@ class Visitor {
   /** Comes back, with the waits of the client, until it is a member. */
   async comeBack(): Promise<void> {
     for (;;) {
-      const longest = Math.min(backoff.max, backoff.min * 2 ** this.failures);
-      await pause(longest * (0.2 + 0.8 * Math.random()));
+      const longest = Math.min(backoff.max, backoff.min * 2 ** this.#failures++);
+      await pause(Math.max(longest * (0.2 + 0.8 * Math.random()), 1000 * this.#retryAfter));
+      this.#retryAfter = 0;
+      this.port = ports[turn++ % ports.length] ?? this.port;
       try {
         await this.join();
-        this.failures = 0;
+        this.#failures = 0;
         return;
       } catch {
-        this.failures++;
+        failures++;
       }
     }
-  }
-
-  get ended(): Promise<void> {
-    return new Promise(resolve => {
-      if (this.#socket === undefined || this.#socket.destroyed) resolve();
-      else this.#socket.once("close", () => resolve());
-    });
   }
 
   send(frame: object): void {
@@ -95,64 +102,126 @@ class Visitor {
     this.#socket?.destroy();
   }
 
-  #read(chunk: Buffer, joined: () => void): void {
+  #closed(): void {
+    const was = this.member;
+    this.member = false;
+    this.#settled?.(new Error("closed"));
+    if (was && faithful) void this.comeBack();
+  }
+
+  #read(chunk: Buffer): void {
     let at = 0;
     while (chunk.length - at >= 2) {
       const head = headLength(chunk, at);
       if (chunk.length - at < head) break;
       const length = payloadLength(chunk, at);
       if (chunk.length - at < head + length) break;
-      // `{"type":"ack"` and `{"type":"receive-message"`; notices of others begin with other letters.
-      const kind = chunk[at + head + 9];
-      if (kind === 0x61) joined();
-      else if (kind === 0x72) this.received++;
+      this.#frame((chunk[at] ?? 0) & 0x0f, chunk.subarray(at + head, at + head + length));
       at += head + length;
     }
     this.#rest = Buffer.from(chunk.subarray(at));
+  }
+
+  #frame(opcode: number, payload: Buffer): void {
+    if (opcode === 8) {
+      this.#retryAfter = Number(/"retry_after":(\d+)/.exec(payload.toString("latin1", 2))?.[1] ?? 0);
+      this.#socket?.end(frameOf(0x88, payload.subarray(0, 2)));
+    } else if (opcode === 9) this.#socket?.write(frameOf(0x8a, payload));
+    // The letter after `{"type":"`: ack, receive-message, leave-room, error; other notices begin with j and m.
+    else if (payload[9] === 0x61) {
+      this.member = true;
+      this.#settled?.();
+    } else if (payload[9] === 0x72) this.received++;
+    else if (payload[9] === 0x6c) this.leaves++;
+    else if (payload[9] === 0x65) this.#socket?.destroy();
   }
 }
 
 const crowd: Visitor[] = [];
 
-/** Seconds until all have done it, at most `atOnce` of them at a time. */
-async function timed(does: (visitor: Visitor) => Promise<void>, width = atOnce): Promise<string> {
+async function until(condition: () => boolean): Promise<string> {
   const started = performance.now();
-  const waiting = crowd[Symbol.iterator]();
-  const worker = async (): Promise<void> => {
-    for (const visitor of waiting) await does(visitor);
-  };
-  await Promise.all(Array.from({ length: width }, worker));
+  while (!condition()) await pause(2);
   return ((performance.now() - started) / 1000).toFixed(2);
 }
 
-/** `fill <count> <rooms> <port>…`: visitors for each port in turn; nobody has connected yet. */
+/**
+ * `fill <count> <rooms> <prefix> <port>…`: visitors for the gateways in turn, and members of one room for different
+ * ones. Nobody has connected yet.
+ */
 answers.set("fill", rest => {
-  const [count, rooms, ...ports] = rest.split(" ").map(Number) as [number, number, ...number[]];
-  for (const visitor of crowd.splice(0)) visitor.close();
-  for (let index = 0; index < count; index++)
-    crowd.push(
-      new Visitor(`visitor ${index}`, {
-        port: ports[index % ports.length] ?? 0,
-        room: `crowd-${index % rooms}`,
-      }),
-    );
+  const [count = 0, rooms = 1, prefix = "", ...given] = rest
+    .split(" ")
+    .map((word, index) => (index === 2 ? word : Number(word))) as [number, number, string, ...number[]];
+  ports = given;
+  for (let index = 0; index < count; index++) {
+    const port = ports[(index + Math.floor(index / rooms)) % ports.length] ?? 0;
+    crowd.push(new Visitor(`visitor ${index}`, `${prefix}-${index % rooms}`, port));
+  }
   return "done";
 });
-answers.set("join", () => timed(visitor => visitor.join()));
-/** Waits until every socket has lost its server, and then until all are members again. */
-answers.set("storm", async () => {
-  await Promise.all(crowd.map(visitor => visitor.ended));
-  return timed(visitor => visitor.comeBack(), crowd.length);
+/** Seconds until all have joined, at most `atOnce` of them at a time. */
+answers.set("join", async () => {
+  const started = performance.now();
+  const waiting = crowd[Symbol.iterator]();
+  const worker = async (): Promise<void> => {
+    for (const visitor of waiting) await visitor.join();
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return ((performance.now() - started) / 1000).toFixed(2);
+});
+/** `away <port>…`: sockets that end from now on stay away until `return`, and then go to one of these ports. */
+answers.set("away", rest => {
+  ports = rest.split(" ").map(Number);
+  faithful = false;
+  for (const visitor of crowd) visitor.leaves = 0;
+  return "done";
+});
+/** `ports <port>…`: sockets that end from now on come back to one of these ports. */
+answers.set("ports", rest => {
+  ports = rest.split(" ").map(Number);
+  return "done";
+});
+/** `count <port>`: how many are members by that gateway. */
+answers.set("count", port => String(crowd.filter(each => each.member && each.port === Number(port)).length));
+/** How many members have lost the other member of their room. */
+answers.set("bereft", () => {
+  const left = new Set(crowd.filter(({ member }) => !member).map(({ room }) => room));
+  return String(crowd.filter(({ member, room }) => member && left.has(room)).length);
+});
+/** `lost <count>`: seconds until so many sockets have ended. */
+answers.set("lost", count =>
+  until(() => crowd.reduce((sum, { member }) => sum + Number(!member), 0) >= Number(count)),
+);
+/** `leaves <count>`: seconds until members have been notified of so many leaves, and how many of more than one. */
+answers.set("leaves", async count => {
+  const told = (): number => crowd.reduce((sum, { leaves }) => sum + leaves, 0);
+  const seconds = await until(() => told() >= Number(count));
+  // A second notice of the same leave would be on its way.
+  await pause(3000);
+  const twice = crowd.filter(({ leaves }) => leaves > 1).length;
+  return `${seconds} ${twice} ${told()}`;
+});
+/** All that are not members come back now. */
+answers.set("return", () => {
+  faithful = true;
+  for (const visitor of crowd) if (!visitor.member) void visitor.comeBack();
+  return "done";
+});
+/** Seconds until all are members, and attempts that failed meanwhile. */
+answers.set("whole", async () => {
+  const seconds = await until(() => crowd.every(({ member }) => member));
+  const failed = failures;
+  failures = 0;
+  return `${seconds} ${failed}`;
 });
 /** Seconds until every member of the first room has a message. */
 answers.set("say", async () => {
   const [first] = crowd;
-  const listeners = crowd.filter(({ place }) => place.room === first?.place.room);
+  const listeners = crowd.filter(({ room }) => room === first?.room);
   const before = listeners.map(({ received }) => received);
-  const started = performance.now();
-  first?.send({ type: "send-message", room_id: first.place.room, message: "x".repeat(200) });
-  while (listeners.some(({ received }, index) => received === before[index])) await pause(1);
-  return ((performance.now() - started) / 1000).toFixed(3);
+  first?.send({ type: "send-message", room_id: first.room, message: "x".repeat(200) });
+  return until(() => listeners.every(({ received }, index) => received !== before[index]));
 });
 waitForQuestions();
 console.log("ready");

@@ -115,6 +115,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Answers no questions: workers have no channel for them, and would load the probe, too. */
   readonly unprobed?: boolean;
+  /** Left out, one that is free. */
+  readonly port?: number;
 }
 
 export async function startGateway(
@@ -128,9 +130,10 @@ export async function startGateway(
     asModules = false,
     env: more = {},
     unprobed = false,
+    port: given,
   }: GatewayOptions = {},
 ): Promise<Server> {
-  const port = await freePort();
+  const port = given ?? (await freePort());
   const env = {
     HTTP_PORT: String(port),
     ...gatewayEnv(site, parts),

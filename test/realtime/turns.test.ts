@@ -345,6 +345,25 @@ describe("work of one turn of the event loop", () => {
     assert.ok(!present.has("j999"));
   });
 
+  test("members get digests until as few join in a second as they can be notified of one by one", async t => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const world = new Listeners();
+    await world.fill("x", 5000);
+    const typesAfter = async (joins: number): Promise<Set<string>> => {
+      world.said.length = 0;
+      for (let i = 0; i < joins; i++) world.join("x", newSession());
+      await world.idle();
+      t.mock.timers.tick(1000);
+      await world.idle();
+      return new Set(world.said.map(text => JSON.parse(text).type));
+    };
+    assert.deepEqual(await typesAfter(100), new Set(["join-room", "members"]));
+    assert.deepEqual(await typesAfter(100), new Set(["members"]));
+    assert.deepEqual(await typesAfter(2), new Set(["members"]));
+    assert.deepEqual(await typesAfter(2), new Set(["join-room"]));
+    assert.deepEqual(await typesAfter(0), new Set());
+  });
+
   test("a room that everybody has left says nothing any more, and begins anew", async () => {
     const world = new Listeners();
     await world.fill("x", 500);

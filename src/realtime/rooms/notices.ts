@@ -2,7 +2,7 @@ import type { Broker, Member, MemberChange, RoomDraft } from "../brokers/broker.
 import { digest, notice } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import type { RoomKind } from "./room-kinds.js";
-import { isCrowded } from "./room-pacer.js";
+import { areTooMany } from "./room-pacer.js";
 import type { Room } from "./socket.js";
 
 /** Milliseconds in which a digest gathers joins and leaves. */
@@ -17,6 +17,8 @@ interface Gathered {
   readonly left: Set<string>;
   /** There were more than are remembered. */
   more: boolean;
+  /** Joins and leaves. */
+  changes: number;
 }
 
 export interface NoticesOwner {
@@ -61,25 +63,29 @@ export class Notices {
     }
   }
 
-  /** More than can be sent one by one become a digest, and those after them until it is sent. */
+  /** More than can be sent one by one become a digest, and so do those after them until they are fewer again. */
   #noticesOf(room: Room): RoomKind["notices"] {
-    const { notices } = room.kind;
-    return notices === "each" && (this.#gathered.has(room) || isCrowded(room)) ? "digest" : notices;
+    const { kind, heldNotices } = room;
+    if (kind.notices !== "each") return kind.notices;
+    return this.#gathered.has(room) || areTooMany(heldNotices.length, room) ? "digest" : "each";
   }
 
   #gather(room: Room, from: string, entered: boolean): void {
-    let gathered = this.#gathered.get(room);
-    if (gathered === undefined) {
-      gathered = { joined: new Set(), left: new Set(), more: false };
-      this.#gathered.set(room, gathered);
-    }
+    const gathered = this.#gathered.get(room) ?? this.#begin(room);
+    gathered.changes++;
     const [to, other] = entered ? [gathered.joined, gathered.left] : [gathered.left, gathered.joined];
     // A member that comes and goes within a digest is in neither list.
     if (!other.delete(from)) {
       if (to.size < maxGathered) to.add(from);
       else gathered.more = true;
     }
+  }
+
+  #begin(room: Room): Gathered {
+    const gathered = { joined: new Set<string>(), left: new Set<string>(), more: false, changes: 0 };
+    this.#gathered.set(room, gathered);
     this.#timer ??= setTimeout(() => this.#flush(), intervalMs).unref();
+    return gathered;
   }
 
   #flush(): void {
@@ -87,7 +93,8 @@ export class Notices {
     const rooms = [...this.#gathered];
     this.#gathered.clear();
     const { presence } = this.#owner.broker;
-    for (const [room, { joined, left, more }] of rooms) {
+    for (const [room, { joined, left, more, changes }] of rooms) {
+      if (areTooMany(changes, room)) this.#begin(room);
       if (joined.size === 0 && left.size === 0 && !more) continue;
       const count = presence?.count(room.name) ?? room.members.size;
       const named = [joined, left].map(names => [...names].slice(0, maxNamed));

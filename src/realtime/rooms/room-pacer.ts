@@ -12,7 +12,7 @@ const minScheduledCost = turnBudget / 8;
 /** Most frames that may wait in one room for later turns, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
-/** Most cost of the waiting notices of one room: about 0.4 seconds of work. */
+/** Most cost of notices of one room that are not a digest, while they wait or in a second: about 0.4 seconds of work. */
 const maxNoticeCost = 400_000;
 /** The cost of a write, which takes all frames of a turn for one socket. */
 const writeCost = 8;
@@ -145,11 +145,11 @@ export function isOverfull({ held, heldBytes }: Room): boolean {
   return held.length >= 2 * maxHeld || heldBytes >= 2 * maxHeldBytes;
 }
 
-/** Whether so many notices wait, for so many members, that joins and leaves are gathered into a digest. */
-export function isCrowded({ heldNotices, members: { size } }: Room): boolean {
+/** Whether so many notices at once, for so many members, are to be a digest. */
+export function areTooMany(notices: number, { members: { size } }: Room): boolean {
   // The larger the room, the fewer notices of a turn share a write; above half a budget each needs one of its own.
   const cost = size * (noticeCost + Math.min(writeCost, (writeCost * noticeCost * size) / turnBudget));
-  return heldNotices.length * cost > maxNoticeCost || heldNotices.length >= maxHeld;
+  return notices * cost > maxNoticeCost || notices >= maxHeld;
 }
 
 /** Whether so many notices wait that further ones are dropped. */
