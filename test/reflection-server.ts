@@ -2,6 +2,7 @@ import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-j
 import { Reader, Writer } from "protobufjs";
 import { decodeFile } from "../src/descriptors/descriptor-codec.js";
 import type { FileProto, MessageProto } from "../src/descriptors/descriptor-proto.js";
+import { rawMethod } from "./raw-method.js";
 
 /** Descriptors as a server holds them: serialized files by name, and the file that defines a symbol or an extension. */
 interface Reflected {
@@ -42,18 +43,9 @@ export async function startReflectionServer(
   const reflected = indexOf(files, names);
   const asked: string[] = [];
   const server = new Server();
-  const identity = (bytes: Buffer): Buffer => bytes;
   server.addService(
     {
-      info: {
-        path: `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
-        requestStream: true,
-        responseStream: true,
-        requestSerialize: identity,
-        requestDeserialize: identity,
-        responseSerialize: identity,
-        responseDeserialize: identity,
-      },
+      info: rawMethod(`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`, true, true),
     },
     {
       info: (call: ServerDuplexStream<Buffer, Buffer>) => {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import http from "node:http";
 import https from "node:https";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { type AdminOptions, type AdminServer, startAdmin } from "../../src/admin/server.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
+import { Authority, withoutOpenssl } from "../auth/certificates.js";
 
 const metrics = new Metrics({ version: "1.2.3", buckets: [1] });
 
@@ -223,39 +223,14 @@ test("closing the admin listener ends idle keep-alive connections", async () => 
   agent.destroy();
 });
 
-/** A certificate for localhost, made for this run. */
-function selfSigned(): { readonly cert: string; readonly key: string } | undefined {
-  const made = spawnSync(
-    "openssl",
-    [
-      ...[
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "1",
-      ],
-      ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "-", "-out", "-"],
-    ],
-    { encoding: "utf8" },
-  );
-  const key = /-----BEGIN PRIVATE KEY-----[\s\S]*?-----END PRIVATE KEY-----/.exec(made.stdout ?? "")?.[0];
-  const cert = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(made.stdout ?? "")?.[0];
-  return key === undefined || cert === undefined ? undefined : { cert, key };
-}
-
-const tls = selfSigned();
-
-test(
-  "with a certificate it speaks TLS",
-  { skip: tls === undefined ? "openssl is not installed" : false },
-  () =>
-    withAdmin({ tls }, async admin => {
-      const { status, body } = await request(admin, "/livez", { ca: tls!.cert, servername: "localhost" });
-      assert.deepEqual([status, body], [200, "ok"]);
-    }),
-);
+test("with a certificate it speaks TLS", { skip: withoutOpenssl }, () => {
+  const authority = new Authority("admin");
+  const tls = authority.issue("admin", "/CN=localhost", "DNS.1=localhost");
+  return withAdmin({ tls }, async admin => {
+    const { status, body } = await request(admin, "/livez", {
+      ca: authority.ca.cert,
+      servername: "localhost",
+    });
+    assert.deepEqual([status, body], [200, "ok"]);
+  });
+});

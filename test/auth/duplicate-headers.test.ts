@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
+import { onLoopback } from "../server/loopback.js";
 
 for (const [name, start] of [
   ["fastify", startFastifyEngine],
@@ -14,12 +15,9 @@ for (const [name, start] of [
     skip: name === "uws" && (await uwsSkipped()),
   }, async () => {
     const engine = await start({
-      host: "127.0.0.1",
-      port: 0,
-      tls: undefined,
+      ...onLoopback,
       headerLimit: 16_384,
       requestTimeout: 5000,
-      refused: () => undefined,
       handle: (request, response) => {
         const seen = ["authorization", "token", "cookie"].map(header => request.header(header));
         response.send(200, [["connection", "close"]], JSON.stringify(seen));

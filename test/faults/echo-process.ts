@@ -7,22 +7,14 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js";
+import { rawMethod } from "../raw-method.js";
 
 // Run by EchoBackend: a gRPC server at the port and host of the command line, which answers what it was asked. A stream
 // has the request 20 times, or whatever came. SIGTERM ends it once it has answered all.
 
-const identity = (bytes: Buffer): Buffer => bytes;
 const server = new Server();
 const add = (name: string, requestStream: boolean, responseStream: boolean, handler: unknown): void => {
-  const method = {
-    path: `/test.v1.Echo/${name}`,
-    requestStream,
-    responseStream,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  };
+  const method = rawMethod(`/test.v1.Echo/${name}`, requestStream, responseStream);
   server.addService({ [name]: method }, { [name]: handler } as never);
 };
 for (const name of ["Get", "Create"]) {

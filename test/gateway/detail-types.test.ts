@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Metadata, type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { decodeSet } from "../../src/descriptors/descriptor-codec.js";
 import { loadModel } from "../../src/descriptors/load/load.js";
+import { rawMethod } from "../raw-method.js";
 import { startReflectionServer } from "../reflection-server.js";
 import { send, startTestGateway } from "./harness.js";
 
@@ -52,19 +53,10 @@ async function startFailing(
   { silent = new Set<string>(), descriptors = "reflection: a" } = {},
 ) {
   const { model } = await loadModel([{ kind: "protos", folder, include: [] }]);
-  const identity = (bytes: Buffer): Buffer => bytes;
   const serve = (server: Server): void =>
     server.addService(
       {
-        get: {
-          path: "/d.S/Get",
-          requestStream: false,
-          responseStream: false,
-          requestSerialize: identity,
-          requestDeserialize: identity,
-          responseSerialize: identity,
-          responseDeserialize: identity,
-        },
+        get: rawMethod("/d.S/Get"),
       },
       {
         get: (_call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {

@@ -12,6 +12,7 @@ import { startGateway } from "../../src/gateway/gateway.js";
 import { sourceUnderTest, yamlUnderTest } from "../descriptor-source.js";
 import { engineUnderTest, socketEngineUnderTest, versionUnderTest } from "../engine.js";
 import { fetchHttp2, http2Ports } from "../http2-client.js";
+import { rawMethod } from "../raw-method.js";
 
 /** Answers one unary method in bytes. Identity serialization: what the gateway sent is what the handler sees. */
 export type RawHandler = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => void;
@@ -33,19 +34,10 @@ export interface Backend {
 export async function startBackend(handlers: Readonly<Record<string, RawHandler>>): Promise<Backend> {
   const calls: RecordedCall[] = [];
   const server = new Server();
-  const identity = (bytes: Buffer): Buffer => bytes;
   for (const [path, handler] of Object.entries(handlers)) {
     server.addService(
       {
-        method: {
-          path,
-          requestStream: false,
-          responseStream: false,
-          requestSerialize: identity,
-          requestDeserialize: identity,
-          responseSerialize: identity,
-          responseDeserialize: identity,
-        },
+        method: rawMethod(path),
       },
       {
         method: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {

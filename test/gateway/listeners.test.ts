@@ -1,59 +1,38 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { startGateway } from "../../src/gateway/gateway.js";
+import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { echoProto, startEcho } from "./echo.js";
 import { echo, startBackend } from "./harness.js";
 
-const skip = spawnSync("openssl", ["version"]).error === undefined ? false : "openssl is not installed";
-
-describe("TLS listeners", { skip }, () => {
+describe("TLS listeners", { skip: withoutOpenssl }, () => {
+  if (withoutOpenssl !== false) return;
+  const authority = new Authority("listeners");
   let folder: string;
   before(() => {
     folder = mkdtempSync(join(tmpdir(), "protogate-"));
     mkdirSync(join(folder, "protos"));
     writeFileSync(join(folder, "protos/echo.proto"), echoProto);
-    execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "key.pem",
-        "-out",
-        "cert.pem",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-      ],
-      { cwd: folder, stdio: "ignore" },
-    );
+    const { cert, key } = authority.issue("listener", "/CN=localhost", "DNS.1=localhost");
+    writeFileSync(join(folder, "cert.pem"), cert);
+    writeFileSync(join(folder, "key.pem"), key);
   });
   after(() => rmSync(folder, { recursive: true }));
 
   const get = (port: number, path: string): Promise<{ status: number | undefined; text: string }> =>
     new Promise((resolve, reject) => {
-      request(
-        { host: "localhost", port, path, ca: readFileSync(join(folder, "cert.pem")), agent: false },
-        response => {
-          let text = "";
-          response.setEncoding("utf8");
-          response.on("data", chunk => {
-            text += chunk;
-          });
-          response.on("end", () => resolve({ status: response.statusCode, text }));
-        },
-      )
+      request({ host: "localhost", port, path, ca: authority.ca.cert, agent: false }, response => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", chunk => {
+          text += chunk;
+        });
+        response.on("end", () => resolve({ status: response.statusCode, text }));
+      })
         .on("error", reject)
         .end();
     });

@@ -25,6 +25,7 @@ import { WebSocket } from "ws";
 import { readConfig } from "../../src/gateway/read-config.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { Page } from "../docs/page.js";
+import { rawMethod } from "../raw-method.js";
 import { type Served, serve } from "../workers/served.js";
 
 const page = new Page("docs/guides/proxies.md");
@@ -373,15 +374,8 @@ async function startBackend(): Promise<Backend> {
   let last: Metadata | undefined;
   const waiting = new Map<keyof Streams, (stream: never) => void>();
   const server = new Server();
-  const definition = (name: string, requestStream: boolean, responseStream: boolean) => ({
-    path: `/proxied.v1.Items/${name}`,
-    requestStream,
-    responseStream,
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  });
+  const definition = (name: string, requestStream: boolean, responseStream: boolean) =>
+    rawMethod(`/proxied.v1.Items/${name}`, requestStream, responseStream);
   const unary = (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void => {
     last = call.metadata;
     if (call.request.equals(item("missing"))) reply({ code: status.NOT_FOUND, details: "no such item" });

@@ -23,6 +23,7 @@ import { HealthService } from "../../src/protocols/own-services/health.js";
 import { createChannel } from "../../src/upstream/create-channel.js";
 import { fetchDescriptors } from "../../src/upstream/reflection/reflection.js";
 import { startTestGateway, type TestGateway } from "../gateway/harness.js";
+import { rawMethod } from "../raw-method.js";
 import { call, enveloped, envelopes, webTrailers } from "./client.js";
 
 const files = {
@@ -549,15 +550,7 @@ test("a watcher of health is notified of each change of a backend, also that it 
   const watched: ServerWritableStream<Buffer, Buffer>[] = [];
   const asked = new EventEmitter();
   const definition = {
-    Watch: {
-      path: `${health}/Watch`,
-      requestStream: false,
-      responseStream: true,
-      requestSerialize: same,
-      requestDeserialize: same,
-      responseSerialize: same,
-      responseDeserialize: same,
-    },
+    Watch: rawMethod(`${health}/Watch`, false, true),
   };
   backend.addService(definition, {
     Watch: (call: ServerWritableStream<Buffer, Buffer>) => {

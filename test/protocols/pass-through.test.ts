@@ -20,16 +20,14 @@ import {
 } from "@grpc/grpc-js";
 import { LoadError } from "../../src/config/diagnostic.js";
 import { startTestGateway, type TestGateway } from "../gateway/harness.js";
+import { rawMessages } from "../raw-method.js";
 import { call, enveloped, webTrailers } from "./client.js";
 
 const same = (bytes: Buffer): Buffer => bytes;
 const raw = {
   requestStream: true,
   responseStream: true,
-  requestSerialize: same,
-  requestDeserialize: same,
-  responseSerialize: same,
-  responseDeserialize: same,
+  ...rawMessages,
 };
 
 let server: Server;

@@ -10,6 +10,7 @@ import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
+import { onLoopback } from "./loopback.js";
 
 const mebibyte = 1 << 20;
 const maxMessageBytes = mebibyte;
@@ -92,15 +93,10 @@ async function serve(
     else void open(upgrade);
   };
   const engine = await start({
-    host: "127.0.0.1",
-    port: 0,
-    tls: undefined,
-    headerLimit: 4096,
-    requestTimeout: 60_000,
+    ...onLoopback,
     handle,
     upgrades: target => (target.startsWith("/ws/") ? "socket" : undefined),
     sockets: { maxMessageBytes: 2 * maxMessageBytes, idleTimeoutMs },
-    refused: () => undefined,
   });
   t.after(async () => {
     const closed = engine.close();

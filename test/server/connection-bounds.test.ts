@@ -8,17 +8,14 @@ import type { Engine, EngineOptions } from "../../src/server/engine.js";
 import type { InboundRequest } from "../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import type { ResponseWriter } from "../../src/server/response-writer.js";
+import { onLoopback } from "./loopback.js";
 import { chunked, get, host } from "./odd-request.js";
 import { readResponses } from "./response-reader.js";
 
 const options: EngineOptions = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
-  headerLimit: 4096,
+  ...onLoopback,
   requestTimeout: 1000,
   handle: (_request, response) => response.send(200, [], "ok"),
-  refused: () => undefined,
 };
 
 function open(engine: Engine): Socket {

@@ -10,6 +10,7 @@ import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
+import { onLoopback } from "./loopback.js";
 import { oddBodies } from "./odd-bodies.js";
 import { oddHeaders, oddTargets } from "./odd-heads.js";
 import type { OddRequest, Outcome } from "./odd-request.js";
@@ -30,13 +31,8 @@ class Subject {
 
   async start(start: (options: EngineOptions) => Promise<Engine>): Promise<void> {
     this.#engine = await start({
-      host: "127.0.0.1",
-      port: 0,
-      tls: undefined,
-      headerLimit: 4096,
-      requestTimeout: 60_000,
+      ...onLoopback,
       handle: (request, response) => void this.#answer(request, response, this.#seen),
-      refused: () => undefined,
     });
   }
 

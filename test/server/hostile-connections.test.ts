@@ -12,15 +12,12 @@ import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { uwsSkipped } from "../engine.js";
+import { onLoopback } from "./loopback.js";
 
 const options: EngineOptions = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
-  headerLimit: 4096,
+  ...onLoopback,
   requestTimeout: 1000,
   handle: () => undefined,
-  refused: () => undefined,
 };
 
 const request = "GET /a HTTP/1.1\r\nhost: a\r\n\r\n";

@@ -12,6 +12,7 @@ import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { uwsSkipped } from "../engine.js";
 import { before, behind, expectedResponses, hostile, type Piece } from "./hostile-pipelines.js";
+import { onLoopback } from "./loopback.js";
 import { type RawResponses, readResponses } from "./response-reader.js";
 
 const large = "x".repeat(300_000);
@@ -49,10 +50,7 @@ function echo(socket: Socket, head: Buffer): void {
 }
 
 const options: EngineOptions = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
-  headerLimit: 4096,
+  ...onLoopback,
   requestTimeout: 1000,
   handle: (request, response) => {
     if (request.path === "/throws") throw new Error("the handler is at fault");
@@ -64,7 +62,6 @@ const options: EngineOptions = {
     return taken;
   },
   upgrades: target => (target.startsWith("/ws/") ? "connection" : undefined),
-  refused: () => undefined,
 };
 
 /** How the client goes: once it has its responses, or at once, in three ways. */

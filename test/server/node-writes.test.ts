@@ -7,6 +7,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { EngineOptions } from "../../src/server/engine.js";
 import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import type { BodyWriter } from "../../src/server/response-writer.js";
+import { onLoopback } from "./loopback.js";
 
 /** Counts what connections of servers give to the system: the length of each piece. */
 function countWrites(test: TestContext): number[] {
@@ -33,12 +34,7 @@ function countWrites(test: TestContext): number[] {
 }
 
 const options: Omit<EngineOptions, "handle"> = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
-  headerLimit: 4096,
-  requestTimeout: 60_000,
-  refused: () => undefined,
+  ...onLoopback,
 };
 
 it("writes to a stream in one turn go to the system in one call, small pieces joined (fastify)", async test => {

@@ -9,6 +9,7 @@ import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
 import { collect, leastOfThree } from "../old-space.js";
+import { onLoopback } from "./loopback.js";
 
 const skipUws = await uwsSkipped();
 
@@ -48,17 +49,13 @@ for (const [name, start, skip] of [
         let gone = 0;
         const registry = new FinalizationRegistry<undefined>(() => void gone++);
         const options: EngineOptions = {
-          host: "127.0.0.1",
-          port: 0,
-          tls: undefined,
-          headerLimit: 4096,
+          ...onLoopback,
           requestTimeout: 200,
           handle: (request, response) => {
             made++;
             registry.register(request, undefined);
             void answer(request, response);
           },
-          refused: () => undefined,
         };
         const engine = await start(options);
         const round = async (): Promise<void> => {

@@ -9,14 +9,10 @@ import { startFastifyEngine } from "../../src/server/node/fastify-engine.js";
 import type { BodyWriter, ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
+import { onLoopback } from "./loopback.js";
 
 const options: Omit<EngineOptions, "handle"> = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
-  headerLimit: 4096,
-  requestTimeout: 60_000,
-  refused: () => undefined,
+  ...onLoopback,
 };
 
 const mebibyte = 1 << 20;
@@ -110,21 +106,21 @@ const engines = [
 ] as const;
 
 for (const [name, start, skip] of engines) {
+  const run = async (act: (engine: Engine, arrivals: Arrivals) => Promise<void>): Promise<void> => {
+    const arrivals = new Arrivals();
+    const engine = await start({ ...options, handle: arrivals.handle });
+    try {
+      await act(engine, arrivals);
+    } finally {
+      const closed = engine.close();
+      engine.destroy();
+      await closed;
+    }
+  };
+
   const http10 = name === "uws" && "uWebSockets.js answers HTTP/1.0 with 505";
 
   describe(`streamed responses (${name})`, { skip, timeout: 60_000 }, () => {
-    const run = async (act: (engine: Engine, arrivals: Arrivals) => Promise<void>): Promise<void> => {
-      const arrivals = new Arrivals();
-      const engine = await start({ ...options, handle: arrivals.handle });
-      try {
-        await act(engine, arrivals);
-      } finally {
-        const closed = engine.close();
-        engine.destroy();
-        await closed;
-      }
-    };
-
     it("a response without a length is chunked, and its pieces arrive one by one", () =>
       run(async (engine, arrivals) => {
         const socket = open(engine, `GET /a ${head}\r\n`);
@@ -371,18 +367,6 @@ for (const [name, start, skip] of engines) {
   });
 
   describe(`streamed request bodies (${name})`, { skip, timeout: 60_000 }, () => {
-    const run = async (act: (engine: Engine, arrivals: Arrivals) => Promise<void>): Promise<void> => {
-      const arrivals = new Arrivals();
-      const engine = await start({ ...options, handle: arrivals.handle });
-      try {
-        await act(engine, arrivals);
-      } finally {
-        const closed = engine.close();
-        engine.destroy();
-        await closed;
-      }
-    };
-
     it("a slow consumer stops the client's sending, and gets all", () =>
       run(async (engine, arrivals) => {
         const size = 64 * mebibyte;

@@ -12,18 +12,14 @@ import {
 import type { ResponseWriter } from "../../src/server/response-writer.js";
 import { startUwsEngine } from "../../src/server/uws/uws-engine.js";
 import { uwsSkipped } from "../engine.js";
+import { onLoopback } from "./loopback.js";
 
 /** A request with its response. */
 type Exchange = readonly [request: InboundRequest, response: ResponseWriter];
 
 const options: EngineOptions = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
-  headerLimit: 4096,
-  requestTimeout: 60_000,
+  ...onLoopback,
   handle: () => undefined,
-  refused: () => undefined,
 };
 
 function start(handle: EngineOptions["handle"], more: Partial<EngineOptions> = {}): Promise<Engine> {

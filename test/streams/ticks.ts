@@ -1,6 +1,7 @@
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { startTestGateway, type TestGateway } from "../gateway/harness.js";
+import { rawMethod } from "../raw-method.js";
 
 /** A service whose methods stream in every way, with bindings of every form. */
 export const ticksProto = `
@@ -65,7 +66,6 @@ export async function startTicks(): Promise<TicksBackend> {
   const listening: (() => void)[] = [];
   const backend = { received, cancelled: 0, written: 0 };
   const server = new Server();
-  const identity = (bytes: Buffer): Buffer => bytes;
   const toObject = (name: string, bytes: Buffer) =>
     type(name).toObject(type(name).decode(bytes), { longs: Number, defaults: true, bytes: String });
   /** Bytes that are no message count as an empty one: the gateway does not read what it hands on. */
@@ -124,15 +124,7 @@ export async function startTicks(): Promise<TicksBackend> {
   const add = (name: string, requestStream: boolean, responseStream: boolean, handler: unknown): void =>
     server.addService(
       {
-        [name]: {
-          path: `/test.v1.Ticks/${name}`,
-          requestStream,
-          responseStream,
-          requestSerialize: identity,
-          requestDeserialize: identity,
-          responseSerialize: identity,
-          responseDeserialize: identity,
-        },
+        [name]: rawMethod(`/test.v1.Ticks/${name}`, requestStream, responseStream),
       },
       { [name]: handler } as never,
     );

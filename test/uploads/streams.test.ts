@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { Server, ServerCredentials, type ServerReadableStream, type sendUnaryData } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { send, startTestGateway, type TestGateway } from "../gateway/harness.js";
+import { rawMethod } from "../raw-method.js";
 
 const message = `
 message Piece { string id = 1; string name = 2; bytes chunk = 3; google.api.HttpBody file = 4; }
@@ -45,16 +46,7 @@ describe("a form for a client stream", () => {
   let begun: () => void = () => undefined;
 
   before(async () => {
-    const same = (bytes: Buffer): Buffer => bytes;
-    const define = (name: string) => ({
-      path: `/up.v1.Uploads/${name}`,
-      requestStream: true as const,
-      responseStream: false as const,
-      requestSerialize: same,
-      requestDeserialize: same,
-      responseSerialize: same,
-      responseDeserialize: same,
-    });
+    const define = (name: string) => rawMethod(`/up.v1.Uploads/${name}`, true);
     const handler = (call: ServerReadableStream<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void => {
       received = [];
       call.on("data", (bytes: Buffer) => {

@@ -119,8 +119,9 @@ test("a urlencoded name of more than 8,192 characters is refused, and one below 
   );
 });
 
-test("a file for a client stream is read in slices, and its pieces leave before the next are read", async () => {
-  const reader = formReader({
+/** The reader of a multipart form for a client stream. */
+function streamReader() {
+  return formReader({
     plan,
     clientStreaming: true,
     variables: [],
@@ -128,6 +129,10 @@ test("a file for a client stream is read in slices, and its pieces leave before 
     contentType: multipart,
     limits,
   });
+}
+
+test("a file for a client stream is read in slices, and its pieces leave before the next are read", async () => {
+  const reader = streamReader();
   assert.ok(reader !== undefined);
   const content = Buffer.alloc(8 << 20, "x");
   let received = 0;
@@ -150,14 +155,7 @@ test("a file for a client stream is read in slices, and its pieces leave before 
 });
 
 test("many small parts for a client stream are read in several turns", async () => {
-  const reader = formReader({
-    plan,
-    clientStreaming: true,
-    variables: [],
-    query: "",
-    contentType: multipart,
-    limits,
-  });
+  const reader = streamReader();
   const messages: Uint8Array[] = [];
   const emit = (message: Uint8Array): void => void messages.push(message);
   const { turns } = await turnsDuring(async () => {

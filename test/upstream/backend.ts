@@ -17,6 +17,7 @@ import {
   createChannel,
   type UpstreamObserver,
 } from "../../src/upstream/create-channel.js";
+import { rawMethod } from "../raw-method.js";
 import { underTest } from "./transport-under-test.js";
 
 // What a failing test leaves open must not keep the process alive.
@@ -50,14 +51,6 @@ export interface BackendOptions {
 export const unaryPath = "/test.Service/Unary";
 export const streamPath = "/test.Service/Stream";
 
-const identity = (bytes: Buffer) => bytes;
-const raw = {
-  requestSerialize: identity,
-  requestDeserialize: identity,
-  responseSerialize: identity,
-  responseDeserialize: identity,
-};
-
 const echo: UnaryHandler = (call, reply) => reply(null, call.request);
 const echoStream: StreamHandler = call => {
   call.on("data", message => call.write(message));
@@ -81,8 +74,8 @@ export async function startBackend(options: BackendOptions = {}): Promise<Backen
   });
   server.addService(
     {
-      unary: { path: unaryPath, requestStream: false, responseStream: false, ...raw },
-      stream: { path: streamPath, requestStream: true, responseStream: true, ...raw },
+      unary: rawMethod(unaryPath),
+      stream: rawMethod(streamPath, true, true),
     },
     handlers,
   );

@@ -14,6 +14,7 @@ import {
   watchDescriptors,
 } from "../../src/upstream/reflection/reflection.js";
 import { decodeFileHead } from "../../src/upstream/reflection/session.js";
+import { rawMethod } from "../raw-method.js";
 import { type Backend, openChannel, refusingAddress, startBackend, until } from "./backend.js";
 
 let folder: string;
@@ -92,19 +93,10 @@ const bytes = (message: protobuf.Writer) => Buffer.from(message.finish());
 
 /** A reflection service that responds to each request with what `respond` returns. */
 function handmade(respond: (request: Buffer) => Buffer | undefined): (server: Server) => void {
-  const identity = (message: Buffer) => message;
   return server => {
     server.addService(
       {
-        info: {
-          path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-          requestStream: true,
-          responseStream: true,
-          requestSerialize: identity,
-          requestDeserialize: identity,
-          responseSerialize: identity,
-          responseDeserialize: identity,
-        },
+        info: rawMethod("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true, true),
       },
       {
         info: (call: import("@grpc/grpc-js").ServerDuplexStream<Buffer, Buffer>) => {

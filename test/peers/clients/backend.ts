@@ -1,5 +1,6 @@
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
 import { loadModel } from "../../../src/descriptors/load/load.js";
+import { rawMethod } from "../../raw-method.js";
 import { peerProtos } from "../go-peer.js";
 import { KindsSchema } from "./schema.js";
 
@@ -103,7 +104,6 @@ export async function startKinds(): Promise<KindsBackend> {
     },
   };
   const server = new Server();
-  const same = (bytes: Buffer): Buffer => bytes;
   for (const { name, methodKind } of schema.service.methods) {
     const handle = (call: Call, reply: Reply): void => {
       open.add(call);
@@ -115,15 +115,11 @@ export async function startKinds(): Promise<KindsBackend> {
     };
     server.addService(
       {
-        [name]: {
-          path: `/peer.v1.KindsService/${name}`,
-          requestStream: methodKind === "client_streaming" || methodKind === "bidi_streaming",
-          responseStream: methodKind === "server_streaming" || methodKind === "bidi_streaming",
-          requestSerialize: same,
-          requestDeserialize: same,
-          responseSerialize: same,
-          responseDeserialize: same,
-        },
+        [name]: rawMethod(
+          `/peer.v1.KindsService/${name}`,
+          methodKind === "client_streaming" || methodKind === "bidi_streaming",
+          methodKind === "server_streaming" || methodKind === "bidi_streaming",
+        ),
       },
       { [name]: handle } as never,
     );

@@ -1,45 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { Client, credentials } from "@grpc/grpc-js";
 import { startRoomsServer } from "../../../src/realtime/api/rooms-server.js";
+import { Authority, withoutOpenssl } from "../../auth/certificates.js";
 import { serve } from "../harness.js";
 
-const skip = spawnSync("openssl", ["version"]).error === undefined ? false : "openssl is not installed";
-
-test("the rooms API speaks TLS with its own certificate", { skip }, async t => {
-  const folder = mkdtempSync(join(tmpdir(), "protogate-api-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  execFileSync(
-    "openssl",
-    [
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
-      "-nodes",
-      "-days",
-      "2",
-    ].concat([
-      "-subj",
-      "/CN=localhost",
-      "-addext",
-      "subjectAltName=DNS:localhost",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-    ]),
-    { stdio: "ignore" },
-  );
+test("the rooms API speaks TLS with its own certificate", { skip: withoutOpenssl }, async t => {
+  const authority = new Authority("rooms");
+  const tls = authority.issue("rooms", "/CN=localhost", "DNS.1=localhost");
   const { realtime } = await serve(t);
-  const tls = { cert: readFileSync(cert), key: readFileSync(key) };
   const server = await startRoomsServer(() => realtime.hub, {
     host: "127.0.0.1",
     port: 0,
@@ -47,7 +16,7 @@ test("the rooms API speaks TLS with its own certificate", { skip }, async t => {
     token: undefined,
   });
   t.after(() => server.close());
-  const client = new Client(`localhost:${server.port}`, credentials.createSsl(readFileSync(cert)));
+  const client = new Client(`localhost:${server.port}`, credentials.createSsl(authority.ca.cert));
   t.after(() => client.close());
   const reply = await new Promise<Buffer>((resolve, reject) => {
     const same = (bytes: Buffer): Buffer => bytes;

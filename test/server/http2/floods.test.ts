@@ -6,9 +6,18 @@ import type { InboundRequest } from "../../../src/server/inbound-request.js";
 import { startFastifyEngine } from "../../../src/server/node/fastify-engine.js";
 import type { ResponseWriter } from "../../../src/server/response-writer.js";
 import { block, frame, settings, uint32 } from "../../upstream/h2/raw-server.js";
+import { onLoopback } from "../loopback.js";
 import { get, getFields, post, preface, RawClient } from "./raw-client.js";
 
 const cancel = uint32(ErrorCode.Cancel);
+/** A hundred requests from a stream on, each given up at once. */
+function givenUp(first: number): Buffer {
+  const streams = Array.from({ length: 100 }, (_, index) => first + 2 * index);
+  return Buffer.concat(
+    streams.flatMap(stream => [get(stream), frame(FrameType.RstStream, 0, stream, cancel)]),
+  );
+}
+
 const endHeaders = Flag.EndHeaders | Flag.EndStream;
 
 describe("floods over HTTP/2", () => {
@@ -17,13 +26,9 @@ describe("floods over HTTP/2", () => {
 
   async function start(more: Partial<EngineOptions> = {}): Promise<void> {
     engine = await startFastifyEngine({
-      host: "127.0.0.1",
-      port: 0,
-      tls: undefined,
+      ...onLoopback,
       http2: true,
       headerLimit: 16_384,
-      requestTimeout: 60_000,
-      refused: () => undefined,
       handle: (_request, response) => response.send(200, [], "ok"),
       ...more,
     });
@@ -71,15 +76,7 @@ describe("floods over HTTP/2", () => {
       },
     });
     const client = await open();
-    const code = await flood(client, round => {
-      const first = 1 + 200 * round;
-      return Buffer.concat(
-        Array.from({ length: 100 }, (_, index) => [
-          get(first + 2 * index),
-          frame(FrameType.RstStream, 0, first + 2 * index, cancel),
-        ]).flat(),
-      );
-    });
+    const code = await flood(client, round => givenUp(1 + 200 * round));
     assert.equal(code, ErrorCode.EnhanceYourCalm);
     // Where a read cuts a request from its end it is begun.
     assert.ok(handled < 100, `${handled} of some thousand were handled`);
@@ -112,15 +109,7 @@ describe("floods over HTTP/2", () => {
     client.send(frame(FrameType.Ping, 0, 0, Buffer.alloc(8)));
     await client.seen(each => each.type === FrameType.Ping);
     assert.equal(client.frames.filter(each => each.type === FrameType.GoAway).length, 0);
-    const code = await flood(client, round => {
-      const first = 101 + 200 * round;
-      return Buffer.concat(
-        Array.from({ length: 100 }, (_, index) => [
-          get(first + 2 * index),
-          frame(FrameType.RstStream, 0, first + 2 * index, cancel),
-        ]).flat(),
-      );
-    });
+    const code = await flood(client, round => givenUp(101 + 200 * round));
     assert.equal(code, ErrorCode.EnhanceYourCalm);
     await stillServes();
   });

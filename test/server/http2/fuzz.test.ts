@@ -4,6 +4,7 @@ import { Flag, FrameType } from "../../../src/h2/protocol.js";
 import { startFastifyEngine } from "../../../src/server/node/fastify-engine.js";
 import { randomNumbers } from "../../h2/fuzz-frames.js";
 import { block, frame, settings, uint32 } from "../../upstream/h2/raw-server.js";
+import { onLoopback } from "../loopback.js";
 import { get, getFields, post, preface, RawClient } from "./raw-client.js";
 
 /** Frames that a client may send, and some that it may not, on few streams so that they meet. */
@@ -52,13 +53,8 @@ test("random frames of clients end in responses or in errors of theirs, and noth
   let open = 0;
   const crashes: unknown[] = [];
   const engine = await startFastifyEngine({
-    host: "127.0.0.1",
-    port: 0,
-    tls: undefined,
+    ...onLoopback,
     http2: true,
-    headerLimit: 4096,
-    requestTimeout: 60_000,
-    refused: () => undefined,
     crashed: error => void crashes.push(error),
     handle: (request, response) => {
       open++;

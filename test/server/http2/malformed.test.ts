@@ -4,6 +4,7 @@ import { ErrorCode, Flag, FrameType } from "../../../src/h2/protocol.js";
 import type { Engine } from "../../../src/server/engine.js";
 import { startFastifyEngine } from "../../../src/server/node/fastify-engine.js";
 import { block, frame, settings } from "../../upstream/h2/raw-server.js";
+import { onLoopback } from "../loopback.js";
 import { get, getFields, post, preface, RawClient } from "./raw-client.js";
 
 type Fields = readonly (readonly [name: string, value: string])[];
@@ -59,12 +60,9 @@ describe("malformed requests over HTTP/2", () => {
 
   before(async () => {
     engine = await startFastifyEngine({
-      host: "127.0.0.1",
-      port: 0,
-      tls: undefined,
+      ...onLoopback,
       http2: true,
       headerLimit: 2048,
-      requestTimeout: 60_000,
       refused: ({ reason }) => void refused.push(reason),
       handle: (request, response) => {
         handled.push(request.path);

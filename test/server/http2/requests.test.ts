@@ -14,6 +14,7 @@ import type { BodyReader, InboundRequest } from "../../../src/server/inbound-req
 import { startFastifyEngine } from "../../../src/server/node/fastify-engine.js";
 import type { BodyWriter, ResponseWriter } from "../../../src/server/response-writer.js";
 import { Authority, withoutOpenssl } from "../../auth/certificates.js";
+import { onLoopback } from "../loopback.js";
 
 type Handler = (request: InboundRequest, response: ResponseWriter) => unknown;
 
@@ -27,13 +28,10 @@ interface Received {
 let handler: Handler;
 
 const options: EngineOptions = {
-  host: "127.0.0.1",
-  port: 0,
-  tls: undefined,
+  ...onLoopback,
   http2: true,
   headerLimit: 16_384,
   requestTimeout: 10_000,
-  refused: () => undefined,
   handle: (request, response) => void handler(request, response),
 };
 

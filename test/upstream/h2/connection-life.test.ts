@@ -13,29 +13,21 @@ import type { StreamOutcome } from "../../../src/upstream/transport.js";
 import { hex } from "../../h2/bytes.js";
 import { openChannel, unaryCall, until } from "../backend.js";
 import {
+  firstDiffers,
   frame,
+  goAway,
   initialHeaders,
   message,
   okTrailers,
-  type RawPeer,
+  respondToAll,
   response,
   settings,
   startRawServer,
-  uint32,
 } from "./raw-server.js";
 
-const { Data, Headers, RstStream, GoAway, Ping } = FrameType;
+const { Data, Headers, RstStream, Ping } = FrameType;
 const MaxConcurrentStreams = 3;
 const MaxHeaderListSize = 6;
-
-function goAway(lastStream: number, code = 0, debug = ""): Buffer {
-  return frame(GoAway, 0, 0, Buffer.concat([uint32(lastStream), uint32(code), Buffer.from(debug)]));
-}
-
-function handleStream(peer: RawPeer): void {
-  peer.send(settings());
-  peer.onRequest(stream => peer.send(response(stream, `connection ${peer.index}`)));
-}
 
 const lean = { transport: "lean" } as const;
 
@@ -44,19 +36,16 @@ function text({ status, message }: UnaryResult): string {
 }
 
 test("after GOAWAY streams above the last one go to another endpoint, the others finish, and new calls get a new connection", async () => {
-  const elsewhere = await startRawServer(handleStream);
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      handleStream(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(async stream => {
-      if (stream !== 5) return;
-      peer.send(goAway(3));
-      peer.send(response(1, "first"), response(3, "second"));
-    });
-  });
+  const elsewhere = await startRawServer(respondToAll);
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(async stream => {
+        if (stream !== 5) return;
+        peer.send(goAway(3));
+        peer.send(response(1, "first"), response(3, "second"));
+      });
+    }),
+  );
   const channel = openChannel([server.address, elsewhere.address], { ...lean, balancing: "pick_first" });
   const results = await Promise.all([1, 2, 3].map(() => channel.unary(unaryCall())));
   assert.deepEqual(results.map(text), ["first", "second", "connection 0"]);
@@ -73,7 +62,7 @@ test("after GOAWAY streams above the last one go to another endpoint, the others
 
 test("a call above GOAWAY's last stream is sent again on a new connection of the only endpoint", async () => {
   const server = await startRawServer(peer => {
-    if (peer.index > 0) handleStream(peer);
+    if (peer.index > 0) respondToAll(peer);
     else {
       peer.send(settings());
       peer.onRequest(() => peer.send(goAway(0, ErrorCode.EnhanceYourCalm, "too_many_pings")));
@@ -88,17 +77,14 @@ test("a call above GOAWAY's last stream is sent again on a new connection of the
 });
 
 test("a graceful GOAWAY in two steps loses no call", async () => {
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      handleStream(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(stream => {
-      peer.send(goAway(0x7fff_ffff));
-      setImmediate(() => peer.send(goAway(stream), response(stream, "last")));
-    });
-  });
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(stream => {
+        peer.send(goAway(0x7fff_ffff));
+        setImmediate(() => peer.send(goAway(stream), response(stream, "last")));
+      });
+    }),
+  );
   const channel = openChannel([server.address], lean);
   assert.equal(text(await channel.unary(unaryCall())), "last");
   assert.equal(text(await channel.unary(unaryCall())), "connection 1");
@@ -284,7 +270,7 @@ test("metadata larger than the server's SETTINGS_MAX_HEADER_LIST_SIZE fails the 
 });
 
 test("metadata larger than a frame is sent in CONTINUATION frames", async () => {
-  const server = await startRawServer(handleStream);
+  const server = await startRawServer(respondToAll);
   const channel = openChannel([server.address], lean);
   const metadata = [
     ["x-a", "a".repeat(20_000)],

@@ -6,9 +6,10 @@ import { Code } from "../../../src/status/code.js";
 import type { CallStatus } from "../../../src/upstream/channel.js";
 import { openChannel, recordResent, streamPath, unaryCall, until } from "../backend.js";
 import {
+  firstDiffers,
   frame,
+  goAway,
   initialHeaders,
-  type RawPeer,
   response,
   settings,
   startRawServer,
@@ -18,17 +19,8 @@ import {
 const lean = { transport: "lean" } as const;
 const maxConcurrentStreams = 3;
 
-function goAway(lastStream: number): Buffer {
-  return frame(FrameType.GoAway, 0, 0, Buffer.concat([uint32(lastStream), uint32(ErrorCode.NoError)]));
-}
-
 function refuse(stream: number): Buffer {
   return frame(FrameType.RstStream, 0, stream, uint32(ErrorCode.RefusedStream));
-}
-
-function respondToAll(peer: RawPeer): void {
-  peer.send(settings());
-  peer.onRequest(stream => peer.send(response(stream, `connection ${peer.index}`)));
 }
 
 test("closes the connection when the server sends GOAWAY with an error but stays open; responses until then count", async () => {
@@ -56,18 +48,15 @@ test("closes the connection when the server sends GOAWAY with an error but stays
 });
 
 test("a second GOAWAY with a lower last stream lets further calls be sent again", async () => {
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      respondToAll(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(stream => {
-      if (stream !== 7) return;
-      peer.send(goAway(5));
-      setImmediate(() => peer.send(goAway(1), response(1, "processed")));
-    });
-  });
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(stream => {
+        if (stream !== 7) return;
+        peer.send(goAway(5));
+        setImmediate(() => peer.send(goAway(1), response(1, "processed")));
+      });
+    }),
+  );
   const channel = openChannel([server.address], lean);
   const results = await Promise.all([1, 2, 3, 4].map(() => channel.unary(unaryCall())));
   assert.deepEqual(
@@ -115,14 +104,11 @@ test("the deadline ends a call that every connection goes away from", async () =
 });
 
 test("a stream refused by a connection that goes away counts as one above its last stream", async () => {
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      respondToAll(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(stream => peer.send(goAway(max31), refuse(stream)));
-  });
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(stream => peer.send(goAway(max31), refuse(stream)));
+    }),
+  );
   const resent: string[] = [];
   const channel = openChannel([server.address], lean, recordResent(resent));
   assert.equal(String((await channel.unary(unaryCall())).message), "connection 1");
@@ -132,20 +118,17 @@ test("a stream refused by a connection that goes away counts as one above its la
 });
 
 test("a stream whose request is not complete when GOAWAY covers it goes on where it is", async () => {
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      respondToAll(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(stream => {
-      if (stream === 3) peer.send(goAway(1));
-    });
-    peer.onFrame(({ type, flags, stream }) => {
-      if (type === FrameType.Data && stream === 1 && (flags & Flag.EndStream) !== 0)
-        peer.send(response(stream, "carried on"));
-    });
-  });
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(stream => {
+        if (stream === 3) peer.send(goAway(1));
+      });
+      peer.onFrame(({ type, flags, stream }) => {
+        if (type === FrameType.Data && stream === 1 && (flags & Flag.EndStream) !== 0)
+          peer.send(response(stream, "carried on"));
+      });
+    }),
+  );
   const channel = openChannel([server.address], lean);
   const messages: string[] = [];
   let ended: (status: CallStatus) => void = () => {};
@@ -173,14 +156,11 @@ test("a stream whose request is not complete when GOAWAY covers it goes on where
 });
 
 test("a call with response headers is not sent again, even above the last stream of GOAWAY", async () => {
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      respondToAll(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(stream => peer.send(initialHeaders(stream), goAway(0)));
-  });
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(stream => peer.send(initialHeaders(stream), goAway(0)));
+    }),
+  );
   const channel = openChannel([server.address], lean);
   const { status, attempts } = await channel.unary(unaryCall());
   assert.deepEqual([status.code, status.origin, attempts], [Code.UNAVAILABLE, "lost", 1]);
@@ -232,17 +212,14 @@ test("a refused call is sent again on the same connection when no other can be o
 
 test("a server that closes with calls under way gets no further calls, and calls it may have processed are not repeated", async () => {
   const requests: number[] = [];
-  const server = await startRawServer(peer => {
-    if (peer.index > 0) {
-      respondToAll(peer);
-      return;
-    }
-    peer.send(settings());
-    peer.onRequest(stream => {
-      requests.push(stream);
-      if (stream === 3) peer.socket.end();
-    });
-  });
+  const server = await startRawServer(
+    firstDiffers(peer => {
+      peer.onRequest(stream => {
+        requests.push(stream);
+        if (stream === 3) peer.socket.end();
+      });
+    }),
+  );
   const channel = openChannel([server.address], lean);
   const lost = await Promise.all([1, 2].map(() => channel.unary(unaryCall())));
   for (const { status, attempts } of lost)

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { ByteWriter } from "../../../src/h2/bytes.js";
 import { encodedName, writeString } from "../../../src/h2/hpack-encoder.js";
-import { Flag, FrameType } from "../../../src/h2/protocol.js";
+import { ErrorCode, Flag, FrameType } from "../../../src/h2/protocol.js";
 
 export interface RawFrame {
   readonly type: number;
@@ -72,6 +72,29 @@ export function okTrailers(stream: number): Buffer {
 export function response(stream: number, text = "x"): Buffer {
   const data = frame(FrameType.Data, 0, stream, message(Buffer.from(text)));
   return Buffer.concat([initialHeaders(stream), data, okTrailers(stream)]);
+}
+
+export function goAway(lastStream: number, code: number = ErrorCode.NoError, debug = ""): Buffer {
+  const payload = Buffer.concat([uint32(lastStream), uint32(code), Buffer.from(debug)]);
+  return frame(FrameType.GoAway, 0, 0, payload);
+}
+
+/** Responds to each request with the number of its connection: `connection 1`. */
+export function respondToAll(peer: RawPeer): void {
+  peer.send(settings());
+  peer.onRequest(stream => peer.send(response(stream, `connection ${peer.index}`)));
+}
+
+/** A server that responds to all requests but those of its first connection. @param first called once SETTINGS are sent */
+export function firstDiffers(first: (peer: RawPeer) => void): (peer: RawPeer) => void {
+  return peer => {
+    if (peer.index > 0) {
+      respondToAll(peer);
+      return;
+    }
+    peer.send(settings());
+    first(peer);
+  };
 }
 
 /** One connection, seen from the server. */
