@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import type { Broker, Receiver } from "../../src/realtime/brokers/broker.js";
+import type { Broker } from "../../src/realtime/brokers/broker.js";
 import { createNatsBroker } from "../../src/realtime/brokers/nats-broker.js";
 import { createRedisBroker } from "../../src/realtime/brokers/redis-broker.js";
 import type { Context, Finding, Group } from "../group.js";
 import { siteAlone } from "../stage/servers.js";
+import { FarFeeds } from "./far-feed.js";
 import { startBroker } from "./subjects.js";
 
 /** Messages under way at once. */
@@ -18,8 +19,8 @@ export const farGroup: Group = {
   name: "far",
   onRequest: true,
   method: [
-    `One gateway's broker with ${underWay} messages under way, and 2000 rooms opened at once, through a proxy that holds`,
-    "back what passes, each way by half of the round trip.",
+    `One gateway's broker with ${underWay} messages under way, a stream that feeds a room, and 2000 rooms opened at once,`,
+    "through a proxy that holds back what passes, each way by half of the round trip.",
   ],
   async *run({ quick, cpus, children, note }: Context): AsyncIterable<Finding> {
     const site = siteAlone(children, cpus.server);
@@ -51,31 +52,22 @@ async function measure(
   const create = kind === "redis" ? createRedisBroker : createNatsBroker;
   const url = `${kind}://127.0.0.1:${at}`;
   const broker = create({ url, prefix: `far-${roundTrip}`, history, logger: undefined, timeoutMs: 30_000 });
-  await broker.start(ignore);
+  const feeds = new FarFeeds(broker);
+  await broker.start(feeds.hub);
   while (!broker.ready) await new Promise(resolve => setTimeout(resolve, 10));
   await broker.subscribe("one");
   await publish(broker, underWay, () => "one");
   const one = await publish(broker, count, () => "one");
   const many = await publish(broker, count, index => `room ${index % rooms}`);
+  const fed = await feeds.publish("fed", count);
+  await feeds.close();
   const started = performance.now();
   await Promise.all(Array.from({ length: 2000 }, (_, index) => broker.subscribe(`joined ${index}`)));
   const opened = perSecond(2000, started);
   await broker.close();
   proxy.close();
-  return `${one} messages/s to one room, ${many}/s to ${rooms} rooms, ${opened} rooms opened/s`;
+  return `${one} messages/s to one room, ${many}/s to ${rooms} rooms, ${Math.round((count / fed) * 1000)}/s of one feed, ${opened} rooms opened/s`;
 }
-
-const ignore: Receiver = {
-  message: () => undefined,
-  notice: () => undefined,
-  gap: () => undefined,
-  signal: () => undefined,
-  member: () => undefined,
-  announcesSockets: () => false,
-  lost: () => undefined,
-  evicted: () => undefined,
-  vacated: () => undefined,
-};
 
 async function publish(broker: Broker, count: number, room: (index: number) => string): Promise<number> {
   const frame = '{"type":"receive-message","room_id":"one","from":"jdoe","message":"hello","sent_at":1}';

@@ -145,15 +145,19 @@ export interface BrokerLeases {
   /** The token is not used any more. Does nothing where the lease is another one now. */
   release(room: string, token: string): void | Promise<void>;
   /**
-   * As `Broker.publish`, of a draft that is kept.
-   * @returns undefined where another lease of the room was acquired since, or the store has lost this one: nothing was
+   * Publishes messages in their order, all of them or none. Where the result of an attempt is not known, the same messages
+   * are published again with the same number: the store counts those of the lease, and leaves out what it has.
+   * @param drafts kept ones without keys, from 1 to `maxTogether`
+   * @param published how many messages were published under the lease before these
+   * @returns false where another lease of the room was acquired since, or the store has lost this one: nothing was
    * published then
    */
   publish(
     room: string,
-    draft: RoomDraft,
+    drafts: readonly RoomDraft[],
     token: string,
-  ): Published | undefined | Promise<Published | undefined>;
+    published: number,
+  ): boolean | Promise<boolean>;
 }
 
 /**
@@ -197,6 +201,9 @@ export interface Broker {
   readonly bytes?: number;
   close(): Promise<void>;
 }
+
+/** Messages that are published together at most. */
+export const maxTogether = 200;
 
 /** How much history one room keeps. */
 export interface HistoryBounds {

@@ -95,7 +95,7 @@ class NatsBroker implements Broker {
       this.#lineage,
       this.#writer,
       { prefix, timeoutMs, leaseMs },
-      (room, draft, token) => this.#publish(room, draft, token),
+      (room, drafts, token, published) => this.#writer.publishUnder(roomKey(room), drafts, token, published),
       room => this.#announce(room, [[VACATED, "1"]], ""),
     );
     this.#presence = new ClusterPresence(new NatsPresence(this.#link, prefix, timeoutMs, leaseMs), leaseMs);
@@ -127,7 +127,11 @@ class NatsBroker implements Broker {
       this.#announce(room, [[AT, String(draft.at)], ...except], draft.frame);
       return undefined;
     }
-    return this.#publish(room, draft);
+    const continued = (): RoomPosition | undefined => {
+      const { feed, over } = this.#rooms.get(room) ?? {};
+      return feed?.current && feed.position?.epoch !== over ? feed.position : undefined;
+    };
+    return this.#writer.publish(roomKey(room), draft, continued);
   }
 
   /** Sends something that is not kept to the nodes that receive a room. */
@@ -135,14 +139,6 @@ class NatsBroker implements Broker {
     const head = headers();
     for (const [name, value] of fields) head.set(name, value);
     this.#link.nats.connection.publish(this.#out(roomKey(room)), text, { headers: head });
-  }
-
-  #publish(room: string, draft: RoomDraft, token?: string): Promise<Published | undefined> {
-    const continued = (): RoomPosition | undefined => {
-      const { feed, over } = this.#rooms.get(room) ?? {};
-      return feed?.current && feed.position?.epoch !== over ? feed.position : undefined;
-    };
-    return this.#writer.publish(roomKey(room), draft, continued, token);
   }
 
   async subscribe(room: string): Promise<RoomPosition> {

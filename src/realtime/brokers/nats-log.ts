@@ -28,8 +28,9 @@ export interface LogEntry extends RoomPosition {
   readonly storedAt: number;
   /** That of its writer: see `NatsLineage`. */
   readonly lineage: number;
-  /** The token of the room's latest lease; empty where there was none. */
+  /** The token of the room's latest lease, empty where there was none, and how many messages were published under it. */
   readonly lease: string;
+  readonly leased: number;
   readonly subject: string;
   /** Of all messages. */
   readonly text: string;
@@ -106,7 +107,7 @@ export class NatsLog {
     { messages }: Nats,
     key: string,
     entry: Pick<LogEntry, "epoch" | "seq" | "at" | "text" | "lineage"> &
-      Partial<Pick<LogEntry, "lease" | "parts">>,
+      Partial<Pick<LogEntry, "lease" | "leased" | "parts">>,
     after: number,
     id: string | undefined,
   ): Promise<{ readonly stored: number; readonly duplicate: boolean } | undefined> {
@@ -115,7 +116,7 @@ export class NatsLog {
     head.set(SEQ, String(entry.seq));
     head.set(AT, String(entry.at));
     if (entry.lineage > 0) head.set(LINEAGE, String(entry.lineage));
-    if (entry.lease) head.set(LEASE, entry.lease);
+    if (entry.lease) head.set(LEASE, `${entry.lease} ${entry.leased ?? 0}`);
     if (entry.parts) head.set(PARTS, entry.parts);
     try {
       const ack = await messages.publish(this.#subjects + key, entry.text, {
@@ -225,6 +226,7 @@ function entryOf(
   storedAt = 0,
 ): LogEntry {
   const text = message.string();
+  const [lease = "", leased] = (head?.get(LEASE) ?? "").split(" ");
   const size = head?.has(SIZE) ? Number(head.get(SIZE)) : text.length;
   return {
     kind: size === 0 ? "mark" : "message",
@@ -236,7 +238,8 @@ function entryOf(
     stored,
     storedAt,
     lineage: Number(head?.get(LINEAGE) || 0),
-    lease: head?.get(LEASE) ?? "",
+    lease,
+    leased: Number(leased ?? 0),
     subject: message.subject,
     text,
   };

@@ -1,6 +1,13 @@
 import { gatewayError } from "../../status/failure.js";
 import { randomHex } from "../../telemetry/ids.js";
-import { brokerUnavailable, type Published, type RoomDraft, type RoomPosition, stamped } from "./broker.js";
+import {
+  brokerUnavailable,
+  maxTogether,
+  type Published,
+  type RoomDraft,
+  type RoomPosition,
+  stamped,
+} from "./broker.js";
 import type { NatsLineage } from "./nats-lineage.js";
 import type { NatsLink } from "./nats-link.js";
 import { type LogEntry, type NatsLog, partsOf } from "./nats-log.js";
@@ -10,29 +17,32 @@ export interface Head extends RoomPosition {
   readonly stored: number;
   readonly lineage: number;
   readonly lease: string;
+  readonly leased: number;
 }
 
 /** Rooms whose heads are remembered without members here. */
 const maxHeads = 10_000;
 /** Messages that may wait for the one before in their room. */
 const maxWaiting = 1000;
-/** Messages of one entry, and characters of their texts, about. */
-const maxBatch = 200;
+/** Characters of the messages that are appended together, about. */
 const maxBatchSize = 64 * 1024;
 /** Bytes of the headers of an entry at most. */
-const headerRoom = 1024 + maxBatch * 24;
+const headerRoom = 1024 + maxTogether * 24;
 /** Characters that the position adds to a text, about. */
 const positionSize = 64;
 
 /** Messages that wait together, and are appended as one entry. */
 interface Batch {
   readonly drafts: RoomDraft[];
-  /** Of the lease that they need. */
-  readonly token: string | undefined;
   /** Characters, about. */
   size: number;
-  /** Undefined where the latest lease of the room is another one. */
-  done: Promise<readonly Published[] | undefined>;
+  done: Promise<readonly Published[]>;
+}
+
+/** The lease under which messages are published, and how many were before. */
+interface LeasePosition {
+  readonly token: string;
+  readonly published: number;
 }
 
 /** What is written to a room, one after the other. */
@@ -76,12 +86,12 @@ export class NatsWriter {
 
   /** An entry was seen after the known head. */
   saw(key: string, entry: Head & Pick<LogEntry, "at" | "text">): void {
-    const { epoch, seq, at, text, stored, lineage, lease } = entry;
+    const { epoch, seq, at, text, stored, lineage, lease, leased } = entry;
     this.#lineage.seen({ key, epoch, seq, at, text, stored });
     const known = this.#heads.get(key);
     if (known !== undefined && known.stored >= stored) return;
     this.#heads.delete(key);
-    this.#heads.set(key, { epoch, seq, stored, lineage, lease });
+    this.#heads.set(key, { epoch, seq, stored, lineage, lease, leased });
     if (this.#heads.size <= maxHeads) return;
     const [oldest] = this.#heads.keys();
     if (oldest !== undefined) this.#heads.delete(oldest);
@@ -89,15 +99,12 @@ export class NatsWriter {
 
   /**
    * @param continued the position after which the room continues if the stream has lost it: received here without a gap
-   * @param token of the lease that it needs; undefined: none
-   * @returns undefined where the latest lease of the room is another one
    * @throws GatewayError BROKER_UNAVAILABLE (rejects)
    */
   async publish(
     key: string,
     draft: RoomDraft,
     continued: () => RoomPosition | undefined,
-    token?: string,
   ): Promise<Published | undefined> {
     const size = draft.frame.length + positionSize;
     const queue = this.#queues.get(key);
@@ -105,31 +112,47 @@ export class NatsWriter {
     const fits =
       open !== undefined &&
       draft.key === undefined &&
-      open.token === token &&
-      open.drafts.length < maxBatch &&
+      open.drafts.length < maxTogether &&
       open.size + size <= Math.min(maxBatchSize, this.#largest / 3);
     if (queue !== undefined && fits) {
       this.#requireTurn(queue);
       queue.waiting++;
       open.size += size;
       const index = open.drafts.push(draft) - 1;
-      return (await open.done)?.[index];
+      return (await open.done)[index];
     }
-    const batch: Batch = { drafts: [draft], token, size, done: Promise.resolve([]) };
-    batch.done = this.#inTurn(key, () => this.#append(key, batch, continued), batch);
-    return (await batch.done)?.[0];
+    const batch: Batch = { drafts: [draft], size, done: Promise.resolve([]) };
+    const append = async () => (await this.#append(key, batch.drafts, continued)) ?? [];
+    batch.done = this.#inTurn(key, append, batch);
+    return (await batch.done)[0];
   }
 
+  /** As `BrokerLeases.publish`, of a room by its key. */
+  async publishUnder(
+    key: string,
+    drafts: readonly RoomDraft[],
+    token: string,
+    published: number,
+  ): Promise<boolean> {
+    const lease = { token, published };
+    const appended = await this.#inTurn(key, () => this.#append(key, drafts, () => undefined, lease));
+    return appended !== undefined;
+  }
+
+  /** @returns undefined where the latest lease of the room is another one */
   async #append(
     key: string,
-    { drafts, token }: Batch,
+    all: readonly RoomDraft[],
     continued: () => RoomPosition | undefined,
+    under?: LeasePosition,
   ): Promise<readonly Published[] | undefined> {
-    const ats = drafts.map(({ at }) => at);
     for (const until = performance.now() + this.#timeoutMs; ; ) {
       const known = this.#heads.get(key) ?? (await this.#look(key)) ?? this.#begin(continued());
-      const { epoch, seq, lineage, lease, stored: after } = this.#inLineage(known);
-      if (token !== undefined && lease !== token) return undefined;
+      const { epoch, seq, lineage, lease, leased, stored: after } = this.#inLineage(known);
+      if (under !== undefined && lease !== under.token) return undefined;
+      const drafts = under === undefined ? all : all.slice(Math.max(0, leased - under.published));
+      if (drafts.length === 0) return [];
+      const ats = drafts.map(({ at }) => at);
       const texts = drafts.map(({ frame }, index) => stamped(frame, epoch, seq + 1 + index));
       const text = texts.join("");
       this.#refuseLarge(text);
@@ -141,6 +164,7 @@ export class NatsWriter {
         text,
         lineage,
         lease,
+        leased: under === undefined ? leased : under.published + all.length,
       };
       const id = drafts[0]?.key;
       const stored = await this.#link.execute(nats => this.#log.append(nats, key, entry, after, id));
@@ -171,7 +195,7 @@ export class NatsWriter {
     return this.#inTurn(key, async () => {
       for (const until = performance.now() + this.#timeoutMs; performance.now() < until; ) {
         const head = this.#inLineage((await this.#look(key)) ?? this.#begin(undefined));
-        if (await this.#mark(key, { ...head, lease: token })) return;
+        if (await this.#mark(key, { ...head, lease: token, leased: 0 })) return;
       }
       throw brokerUnavailable();
     });
@@ -198,8 +222,8 @@ export class NatsWriter {
   }
 
   /** @returns false where another entry is the room's last */
-  async #mark(key: string, { epoch, seq, stored, lineage, lease }: Head): Promise<boolean> {
-    const entry = { epoch, seq, at: Date.now(), text: "", lineage, lease };
+  async #mark(key: string, { epoch, seq, stored, lineage, lease, leased }: Head): Promise<boolean> {
+    const entry = { epoch, seq, at: Date.now(), text: "", lineage, lease, leased };
     const marked = await this.#link.execute(nats => this.#log.append(nats, key, entry, stored, undefined));
     if (marked === undefined) this.#heads.delete(key);
     else this.saw(key, { ...entry, stored: marked.stored });
@@ -246,7 +270,14 @@ export class NatsWriter {
 
   #begin(place: RoomPosition | undefined): Head {
     const lineage = this.#lineage.current;
-    return { epoch: place?.epoch ?? randomHex(6), seq: place?.seq ?? 0, stored: 0, lineage, lease: "" };
+    return {
+      epoch: place?.epoch ?? randomHex(6),
+      seq: place?.seq ?? 0,
+      stored: 0,
+      lineage,
+      lease: "",
+      leased: 0,
+    };
   }
 
   /** Where the room goes on: an epoch of a lineage that has ended is over. */

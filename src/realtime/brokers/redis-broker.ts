@@ -23,7 +23,7 @@ import {
   headGrace,
   heldRooms,
   openRoom,
-  publishMessage,
+  publishMessages,
   readRoom,
   releaseLease,
   renewLease,
@@ -66,7 +66,7 @@ class RedisBroker implements Broker {
     const { history, logger, timeoutMs = 5000, leaseMs = defaultLeaseMs } = options;
     // Of a cluster, scripts take keys of one slot alone: the part in braces selects it.
     const prefix = options.cluster === true ? `{${options.prefix}}` : options.prefix;
-    const messages = [openRoom, publishMessage, readRoom, heldRooms, sendSignal];
+    const messages = [openRoom, publishMessages, readRoom, heldRooms, sendSignal];
     const scripts = [...messages, acquireLease, renewLease, releaseLease, ...presenceScripts];
     this.#link = new RedisLink(options, prefix, scripts, logger, timeoutMs);
     const names = {
@@ -74,8 +74,12 @@ class RedisBroker implements Broker {
       channel: (room: string) => this.#channel(room),
       opening: () => this.#opening,
     };
-    this.leases = new RedisLeases(this.#link, names, leaseMs, (room, draft, token) =>
-      this.#publish(room, draft, token),
+    this.leases = new RedisLeases(
+      this.#link,
+      names,
+      leaseMs,
+      async (room, drafts, token, published) =>
+        (await this.#publish(room, drafts, token, published)).length > 0,
     );
     this.#prefix = prefix;
     this.#limits = history;
@@ -105,23 +109,32 @@ class RedisBroker implements Broker {
 
   async publish(room: string, draft: RoomDraft): Promise<Published | undefined> {
     const { frame, kept, except, at } = draft;
-    if (kept) return this.#publish(room, draft, "");
+    if (kept) {
+      const [epoch, seq, known] = await this.#publish(room, [draft]);
+      return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
+    }
     const notice = `N${at} ${except ?? ""}\n${frame}`;
     await this.#link.execute(redis => redis.publish(this.#channel(room), notice));
     return undefined;
   }
 
-  /** @param token of the lease that it needs; empty: none */
-  async #publish(room: string, draft: RoomDraft, token: string): Promise<Published | undefined> {
-    const { frame, key, at } = draft;
+  /**
+   * @param token of the lease that they need; empty: none
+   * @returns as `publishMessages` gives it
+   */
+  #publish(
+    room: string,
+    drafts: readonly RoomDraft[],
+    token = "",
+    published = 0,
+  ): Promise<readonly (string | number)[]> {
     const channel = this.#channel(room);
     const { messages, ttl } = historyOf(this.#limits, room);
     const keys = [...this.#roomKeys(room), this.#roomsKey, `${this.#prefix}:order`, `${this.#prefix}:bytes`];
-    const bounds = [this.#limits.maxBytes, this.#limits.ttl];
-    const args = [...this.#opening, frame, key ?? "", messages, ttl, channel, room, at, ...bounds, token];
-    const [epoch, seq, known] = await this.#link.run(publishMessage, keys, args);
-    if (epoch === undefined) return undefined;
-    return { epoch: String(epoch), seq: Number(seq), duplicate: known === 1 };
+    const bounds = [messages, ttl, this.#limits.maxBytes, this.#limits.ttl];
+    const args = [...this.#opening, ...bounds, channel, room, token, published];
+    for (const { frame, key, at } of drafts) args.push(frame, key ?? "", at);
+    return this.#link.run(publishMessages, keys, args);
   }
 
   async subscribe(room: string): Promise<RoomPosition> {

@@ -57,26 +57,31 @@ return {place[1], place[2]}
 
 /**
  * KEYS and ARGV as `open`, then
- * KEYS rooms, order, bytes. ARGV frame, key or empty, most messages, messages' time to live, channel, room, time by the
- * node's clock, most bytes of all rooms, the longest time to live of any room, token of a lease or empty.
- * Gives epoch, number, and 1 for a key that was known; nothing where the lease of the room is another one.
+ * KEYS rooms, order, bytes. ARGV most messages, messages' time to live, most bytes of all rooms, the longest time to live of
+ * any room, channel, room, token of a lease or empty, how many messages were published under it before; then for each
+ * message frame, key or empty, time by the node's clock.
+ * Gives epoch, then for each message its number, and 1 for a key that was known; nothing where the lease of the room is
+ * another one. Messages that were published under the lease already (`n`) are left out.
  *
  * The order has each message of every room, the oldest first, until it is given up: because the room has more (`o` of a
  * message is its position there), because it is too old, or because all of them together have too many bytes.
  */
-export const publishMessage = script(`
-if ARGV[14] ~= '' and redis.call('HGET', KEYS[1], 'l') ~= ARGV[14] then return {} end
+export const publishMessages = script(`
+local token, before = ARGV[11], tonumber(ARGV[12])
+local after = before + (#ARGV - 12) / 3
+local first = 13
+if token ~= '' then
+  local lease = redis.call('HMGET', KEYS[1], 'l', 'n')
+  if lease[1] ~= token then return {} end
+  first = first + 3 * math.max(0, tonumber(lease[2] or 0) - before)
+end
 ${open}${clock}
 local epoch = place[1]
-local frame, key, most, life = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-if key ~= '' then
-  local known = redis.call('ZSCORE', KEYS[3], key)
-  if known then return {epoch, known, 1} end
-end
-local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))
-local text = string.sub(frame, 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
-if most > 0 then
-  local longest = tonumber(ARGV[13])
+local most, life, longest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[8])
+local found = {epoch}
+local stored = false
+
+local function keep(number, text, at)
   local size = #text + ${entryOverhead}
   local freed = 0
   local over = redis.call('XLEN', KEYS[2]) - most + 1
@@ -87,30 +92,49 @@ if most > 0 then
     end
   end
   local place = redis.call('XADD', KEYS[5], '*', 'k', KEYS[2], 'n', number .. '-0', 's', size)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', ARGV[11], 'o', place)
-  redis.call('PEXPIRE', KEYS[2], life)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', at, 'o', place)
   local bytes = redis.call('INCRBY', KEYS[6], size - freed)
   for _ = 1, ${evictedAtOnce} do
     local first = redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 1)[1]
     if not first then break end
-    local stored = tonumber(string.match(first[1], '^%d+'))
-    if bytes <= tonumber(ARGV[12]) and stored > now - longest then break end
+    local time = tonumber(string.match(first[1], '^%d+'))
+    if bytes <= tonumber(ARGV[7]) and time > now - longest then break end
     redis.call('XDEL', KEYS[5], first[1])
     local log, id = first[2][2], first[2][4]
     local kept = redis.call('XRANGE', log, id, id)[1]
     if kept and kept[2][8] == first[1] then redis.call('XDEL', log, id) end
     bytes = redis.call('DECRBY', KEYS[6], first[2][6])
   end
-  redis.call('PEXPIRE', KEYS[5], longest + ${headGrace})
-  redis.call('PEXPIRE', KEYS[6], longest + ${headGrace})
+end
+
+for index = first, #ARGV, 3 do
+  local key, at = ARGV[index + 1], ARGV[index + 2]
+  local known = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
+  if known then
+    found[#found + 1] = known
+    found[#found + 1] = 1
+  else
+    local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))
+    local text = string.sub(ARGV[index], 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
+    if most > 0 then
+      keep(number, text, at)
+      stored = true
+      if key ~= '' then redis.call('ZADD', KEYS[3], number, key) end
+      redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(number) - most))
+    end
+    redis.call('PUBLISH', ARGV[9], 'M' .. epoch .. ' ' .. number .. ' ' .. at .. '\\n' .. text)
+    found[#found + 1] = number
+    found[#found + 1] = 0
+  end
+end
+if stored then
+  for _, key in ipairs({KEYS[2], KEYS[3]}) do redis.call('PEXPIRE', key, life) end
+  for _, key in ipairs({KEYS[5], KEYS[6]}) do redis.call('PEXPIRE', key, longest + ${headGrace}) end
   redis.call('ZADD', KEYS[4], now + life - longest, ARGV[10])
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - longest)
-  if key ~= '' then redis.call('ZADD', KEYS[3], number, key) end
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(number) - most))
-  redis.call('PEXPIRE', KEYS[3], life)
 end
-redis.call('PUBLISH', ARGV[9], 'M' .. epoch .. ' ' .. number .. ' ' .. ARGV[11] .. '\\n' .. text)
-return {epoch, number, 0}
+if token ~= '' and first <= #ARGV then redis.call('HSET', KEYS[1], 'n', string.format('%.0f', after)) end
+return found
 `);
 
 /**
@@ -146,7 +170,7 @@ return found
 
 /**
  * KEYS and ARGV as `open`, then KEYS lease. ARGV token, milliseconds. The lease is a key with its token, which expires; the
- * hash of the room has the token of the latest lease (`l`), which publications are compared with.
+ * hash of the room has the token of the latest lease (`l`), which publications are compared with, and counts them (`n`).
  * Gives 1, or 0 and the milliseconds until the lease of another ends.
  */
 export const acquireLease = script(`
@@ -154,7 +178,7 @@ if not redis.call('SET', KEYS[4], ARGV[5], 'NX', 'PX', ARGV[6]) then
   return {0, redis.call('PTTL', KEYS[4])}
 end
 ${open}
-redis.call('HSET', KEYS[1], 'l', ARGV[5])
+redis.call('HSET', KEYS[1], 'l', ARGV[5], 'n', '0')
 return {1}
 `);
 
@@ -168,7 +192,7 @@ return {1}
 
 /** KEYS head, lease. ARGV token, channel. */
 export const releaseLease = script(`
-if redis.call('HGET', KEYS[1], 'l') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l') end
+if redis.call('HGET', KEYS[1], 'l') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l', 'n') end
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
   redis.call('PUBLISH', ARGV[2], 'V\\n')

@@ -69,8 +69,8 @@ export class WorkerBroker implements Broker {
       release: async (room, token) => {
         await this.request(releaseLease, { room, token });
       },
-      publish: async (room, draft, token) =>
-        (await this.request(publishUnderLease, { ...draft, room, token })) ?? undefined,
+      publish: (room, drafts, token, published) =>
+        this.request(publishUnderLease, { room, token, drafts, published }),
     };
     void channel.closed.then(() => {
       this.#setReady(false);

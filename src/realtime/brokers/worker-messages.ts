@@ -34,9 +34,9 @@ export const publishToRoom = requestTopic<{ readonly room: string } & RoomDraft,
   withFrame(),
 );
 export const publishUnderLease = requestTopic<
-  { readonly room: string; readonly token: string } & RoomDraft,
-  Published | null
->("rooms.lease.publish", withFrame());
+  RoomLease & { readonly drafts: readonly RoomDraft[]; readonly published: number },
+  boolean
+>("rooms.lease.publish");
 export const acquireLease = requestTopic<{ readonly room: string }, LeaseResult>("rooms.lease.acquire");
 export const renewLease = requestTopic<RoomLease, boolean>("rooms.lease.renew");
 export const releaseLease = requestTopic<RoomLease, null>("rooms.lease.release");

@@ -87,9 +87,8 @@ export class WorkerRooms {
     const { leases } = this.#log;
     const held = new Map<string, string>();
     this.#leases.set(worker, held);
-    channel.onRequest(
-      publishUnderLease,
-      ({ room, token, ...draft }) => leases.publish(room, draft, token) ?? null,
+    channel.onRequest(publishUnderLease, ({ room, drafts, token, published }) =>
+      leases.publish(room, drafts, token, published),
     );
     channel.onRequest(acquireLease, ({ room }) => {
       const result = leases.acquire(room);

@@ -3,8 +3,9 @@ import { Backoff } from "../../upstream/backoff.js";
 import { type CallStatus, type Channel, statusDetail } from "../../upstream/channel.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import type { FeedPlan } from "./compile-feeds.js";
+import { Cursors, cursorOf, maxCursors } from "./cursors.js";
 import type { FeedMetrics } from "./feed-metrics.js";
-import { cursorOf, type FeedLease, FeedStream, type FeedStreamOwner, isPermanent } from "./feed-stream.js";
+import { type FeedLease, FeedStream, type FeedStreamOwner, isPermanent } from "./feed-stream.js";
 
 /** What a fed room needs of all of them. */
 export interface FedRoomOwner {
@@ -27,8 +28,8 @@ const permanentPause = 60_000;
 const settledMs = 5000;
 /** Milliseconds after the end of another's lease in which nodes try to acquire it. */
 const spreadMs = 500;
-/** Messages of history among which the last one of the feed is looked for. */
-const searched = 100;
+/** Messages of history that are read in one turn. */
+const readInTurn = 100;
 
 /**
  * A room of this node that a stream feeds.
@@ -127,7 +128,7 @@ export class FedRoom implements FeedStreamOwner {
     while (!this.#stopped) {
       const token = await this.#acquire();
       if (token === undefined) continue;
-      const lease = { room: this.name, token, published: 0, cursor: undefined };
+      const lease = { room: this.name, token, published: 0, uncertain: false, cursors: undefined };
       this.#lease = lease;
       this.metrics.feeding++;
       const renewal = this.#renewal(lease);
@@ -194,15 +195,18 @@ export class FedRoom implements FeedStreamOwner {
     }
   }
 
-  /** Keeps a stream open while this node has the lease. */
+  /** Keeps a stream open while this node has the lease, and knows what was published under it. */
   async #feed(lease: FeedLease): Promise<void> {
     const pauses = new Backoff(firstPause, longestPause);
     while (!this.#stopped && this.#lease === lease) {
       const { signature } = this.#plan;
       const started = performance.now();
       const status = await this.#streamOnce(lease);
-      if (this.#stopped || this.#lease !== lease) return;
-      if (signature !== this.#plan.signature) continue;
+      if (this.#stopped || this.#lease !== lease || lease.uncertain) return;
+      if (signature !== this.#plan.signature) {
+        lease.cursors = undefined;
+        continue;
+      }
       this.metrics.ended(status.code);
       if (performance.now() - started > settledMs) pauses.reset();
       if (!this.#interrupted) this.#notify("interrupted");
@@ -220,8 +224,8 @@ export class FedRoom implements FeedStreamOwner {
       return { code: Code.UNAVAILABLE, message: "there is no such upstream", origin: "connect" };
     let request: Uint8Array;
     try {
-      if (plan.resumes && lease.cursor === undefined) lease.cursor = await this.#lastCursor(plan);
-      request = plan.request(this.name, this.#owner.parts(this.name), lease.cursor);
+      if (plan.cursor !== undefined) lease.cursors ??= await this.#cursors(plan, plan.cursor);
+      request = plan.request(this.name, this.#owner.parts(this.name), lease.cursors?.last);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return { code: Code.INVALID_ARGUMENT, message, origin: "request" };
@@ -234,16 +238,18 @@ export class FedRoom implements FeedStreamOwner {
     return status;
   }
 
-  /** Of the last message of the feed that is kept. */
-  async #lastCursor({ cursor = "", from, event }: FeedPlan): Promise<string | undefined> {
-    const kept = await this.hub.broker.history(this.name, searched);
-    for (const { text } of kept.toReversed()) {
+  /** Those of the messages of the feed that are kept. */
+  async #cursors({ from, event }: FeedPlan, member: string): Promise<Cursors> {
+    const bounds = this.hub.kinds.historyOf(this.name) ?? { messages: 0, ttl: 0 };
+    const cursors = new Cursors(bounds);
+    const kept = await this.hub.broker.history(this.name, Math.min(bounds.messages, maxCursors));
+    for (const [index, { text, at }] of kept.entries()) {
+      if (index % readInTurn === readInTurn - 1) await new Promise(resolve => setImmediate(resolve));
       const frame = JSON.parse(text) as { from?: unknown; event?: unknown; data?: unknown };
-      if (frame.from !== from || frame.event !== event) continue;
-      const last = cursorOf(JSON.stringify(frame.data ?? {}), cursor);
-      if (last !== undefined) return last;
+      const cursor = frame.from === from && frame.event === event ? cursorOf(frame.data, member) : undefined;
+      if (cursor !== undefined) cursors.add(cursor, at);
     }
-    return undefined;
+    return cursors;
   }
 
   /** Members on all nodes. */

@@ -1,21 +1,24 @@
-import { createHash } from "node:crypto";
 import { Cancellation } from "../../net/cancellation.js";
 import { Code } from "../../status/code.js";
 import { GatewayError } from "../../status/failure.js";
 import type { CallStatus, Channel, StreamHandle } from "../../upstream/channel.js";
-import { keyText } from "../chat/frame-reader.js";
+import { maxTogether, type RoomDraft } from "../brokers/broker.js";
+import { requireTurn } from "../rooms/delivery.js";
 import type { LocalHub } from "../rooms/local-hub.js";
 import type { FeedPlan } from "./compile-feeds.js";
+import { type Cursors, cursorOf } from "./cursors.js";
 import type { FeedMetrics } from "./feed-metrics.js";
 
 /** A room, and the lease under which this node feeds it. */
 export interface FeedLease {
   readonly room: string;
   readonly token: string;
-  /** How many messages were published under it. */
+  /** How many messages were published under it, or left out. */
   published: number;
-  /** The cursor of the last message that was published, under this lease or an earlier one; undefined: none is known. */
-  cursor: string | undefined;
+  /** Whether more were published is not known: only another lease can tell. */
+  uncertain: boolean;
+  /** Of the messages that are kept; undefined where they have none, or nobody has looked. */
+  cursors: Cursors | undefined;
 }
 
 export interface FeedStreamOwner {
@@ -31,12 +34,16 @@ export interface FeedStreamOwner {
   lost(): void;
 }
 
-/** Milliseconds until a message is published again that the broker or the room did not take. */
+/** Milliseconds until messages are published again that the broker or the room did not take. */
 const retryPause = 100;
+/** Bytes of messages that are published together, and of those that may wait for that, about. */
+const maxBatchBytes = 256 * 1024;
+/** Bytes that a message takes beside its own, about. */
+const messageOverhead = 64;
 
 /**
- * One stream of a backend. Its messages are published one after the other: while one of them waits for the broker, nothing
- * is read from the backend.
+ * One stream of a backend. Its messages are published in their order: those that come while others are on their way to
+ * the broker wait, and go together. Where too much waits, nothing is read from the backend.
  */
 export class FeedStream {
   /** How it ended. Never rejects. */
@@ -46,7 +53,11 @@ export class FeedStream {
   readonly #cancellation = new Cancellation();
   #handle: StreamHandle | undefined;
   #opened = false;
-  /** The message that is being published, where that takes time. */
+  /** Messages that are to be published. */
+  readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #paused = false;
+  /** Until nothing waits. */
   #publishing: Promise<void> | undefined;
 
   /** @param request as the plan makes it */
@@ -89,112 +100,111 @@ export class FeedStream {
   }
 
   #receive(message: Uint8Array): void {
+    if (this.#cancellation.cancelled) return;
     this.#open();
-    // Messages that have been read already come even though the stream is paused.
-    if (this.#publishing !== undefined) {
-      this.#wait(this.#publishing.then(() => this.#publish(message)));
-      return;
+    this.#waiting.push(message);
+    this.#waitingBytes += message.length + messageOverhead;
+    if (this.#waitingBytes > maxBatchBytes && !this.#paused) {
+      this.#paused = true;
+      this.#handle?.pause();
     }
-    const publishing = this.#publish(message);
-    if (publishing !== undefined) this.#wait(publishing);
+    this.#publishing ??= this.#publishAll();
   }
 
-  #wait(publishing: Promise<void>): void {
-    this.#publishing = publishing;
-    this.#handle?.pause();
-    void publishing.then(() => {
-      if (this.#publishing !== publishing) return;
-      this.#publishing = undefined;
+  /** Publishes what waits, and what comes meanwhile. Never rejects. */
+  async #publishAll(): Promise<void> {
+    do {
+      await this.#publish(await this.#nextBatch());
+    } while (this.#waiting.length > 0 && !this.#cancellation.cancelled);
+    this.#publishing = undefined;
+  }
+
+  /** The messages that are published together next. */
+  async #nextBatch(): Promise<readonly RoomDraft[]> {
+    const drafts: RoomDraft[] = [];
+    for (let bytes = 0; drafts.length < maxTogether; ) {
+      const [message] = this.#waiting;
+      if (message === undefined) break;
+      const size = message.length + messageOverhead;
+      if (bytes > 0 && bytes + size > maxBatchBytes) break;
+      bytes += size;
+      this.#waiting.shift();
+      this.#waitingBytes -= size;
+      const draft = await this.#draft(message);
+      if (draft !== undefined) drafts.push(draft);
+    }
+    if (this.#paused && this.#waitingBytes <= maxBatchBytes / 2) {
+      this.#paused = false;
       this.#handle?.resume();
-    });
+    }
+    return drafts;
   }
 
-  /** @returns a promise, which does not reject, where it is not published at once */
-  #publish(message: Uint8Array): Promise<void> | undefined {
-    if (this.#cancellation.cancelled) return undefined;
-    const { output } = this.#owner.plan;
+  /** @returns undefined where it is left out */
+  async #draft(message: Uint8Array): Promise<RoomDraft | undefined> {
+    const { plan, hub, metrics } = this.#owner;
+    let data: string;
     try {
-      const text = output.decodeInTurns(message);
-      return text instanceof Promise
-        ? text.then(
-            data => this.#send(data),
-            error => this.#malformed(error),
-          )
-        : this.#send(text);
+      data = await plan.output.decodeInTurns(message);
     } catch (error) {
-      this.#malformed(error);
+      this.#owner.dropped("malformed", error);
+      return undefined;
+    }
+    const { cursors } = this.#lease;
+    const cursor = plan.cursor === undefined ? undefined : cursorOf(JSON.parse(data), plan.cursor);
+    if (cursor !== undefined && cursors?.has(cursor)) {
+      metrics.messages.duplicate.inc();
+      return undefined;
+    }
+    try {
+      const draft = hub.draft(this.#lease.room, JSON.stringify(plan.from), { event: plan.event, data });
+      if (cursor !== undefined) cursors?.add(cursor);
+      return draft;
+    } catch (error) {
+      this.#owner.dropped("too_large", error);
       return undefined;
     }
   }
 
-  #malformed(error: unknown): void {
-    this.#owner.dropped("malformed", error);
-  }
-
-  #send(data: string): Promise<void> | undefined {
-    const { plan, hub } = this.#owner;
-    const cursor = plan.cursor === undefined ? undefined : cursorOf(data, plan.cursor);
-    const number = this.#lease.published + 1;
-    // What a broker elsewhere was given may have arrived though nobody has learned of it. Keys of members have no spaces.
-    const own = hub.broker.presence === undefined ? undefined : `feed ${this.#lease.token} ${number}`;
-    const sending = {
-      key: cursor === undefined ? own : keyOf(cursor),
-      lease: this.#lease.token,
-    };
-    const attempt = () =>
-      hub.send(this.#lease.room, JSON.stringify(plan.from), { event: plan.event, data }, sending);
-    const done = (published: Awaited<ReturnType<typeof attempt>>): void => {
-      if (published === undefined) {
-        this.#owner.metrics.messages.refused.inc();
-        this.cancel();
-        this.#owner.lost();
-        return;
-      }
-      this.#lease.published = number;
-      if (cursor !== undefined) this.#lease.cursor = cursor;
-      this.#owner.metrics.messages[published.duplicate ? "duplicate" : "published"].inc();
-    };
-    try {
-      const published = attempt();
-      if (!(published instanceof Promise)) {
-        done(published);
-        return undefined;
-      }
-      return published.then(done, error => this.#again(attempt, done, error));
-    } catch (error) {
-      return this.#again(attempt, done, error);
-    }
-  }
-
-  /** Tries to publish until it works, or the stream is cancelled. */
-  async #again<T>(attempt: () => T | Promise<T>, done: (result: T) => void, error: unknown): Promise<void> {
-    for (let failure = error; ; ) {
-      const reason = failure instanceof GatewayError ? failure.failure.reason : undefined;
-      if (reason === "BODY_TOO_LARGE" || reason === "REQUEST_TOO_LARGE") {
-        this.#owner.dropped("too_large", failure);
-        return;
-      }
-      await new Promise(resolve => setTimeout(resolve, retryPause));
-      if (this.#cancellation.cancelled) return;
+  /** Tries until it works, or the stream is cancelled. */
+  async #publish(drafts: readonly RoomDraft[]): Promise<void> {
+    const lease = this.#lease;
+    const { hub, metrics } = this.#owner;
+    const { leases } = hub.broker;
+    let together = drafts.length;
+    for (let next = 0; next < drafts.length; ) {
+      const batch = drafts.slice(next, next + together);
       try {
-        done(await attempt());
-        return;
-      } catch (next) {
-        failure = next;
+        requireTurn(hub.room(lease.room), undefined);
+        if (!(await leases.publish(lease.room, batch, lease.token, lease.published))) {
+          metrics.messages.refused.value += drafts.length - next;
+          this.cancel();
+          this.#owner.lost();
+          return;
+        }
+        metrics.messages.published.value += batch.length;
+      } catch (error) {
+        if (!isTooLarge(error)) {
+          await new Promise(resolve => setTimeout(resolve, retryPause));
+          lease.uncertain = this.#cancellation.cancelled;
+          if (lease.uncertain) return;
+          continue;
+        }
+        if (batch.length > 1) {
+          together = 1;
+          continue;
+        }
+        this.#owner.dropped("too_large", error);
       }
+      lease.published += batch.length;
+      next += batch.length;
     }
   }
 }
 
-/** The value of a member of a JSON object, a string or an integer; undefined where it has none, or its default. */
-export function cursorOf(data: string, name: string): string | undefined {
-  const value = (JSON.parse(data) as Readonly<Record<string, unknown>> | null)?.[name];
-  return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-}
-
-/** The key of the message with a cursor, in characters that every broker takes. */
-export function keyOf(cursor: string): string {
-  return `feed ${keyText.test(cursor) ? cursor : createHash("sha256").update(cursor).digest("hex")}`;
+/** Whether the broker takes no message of that size. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof GatewayError && error.failure.reason === "REQUEST_TOO_LARGE";
 }
 
 /** Codes of calls that will fail again, until somebody changes the backend or the configuration. */

@@ -61,8 +61,6 @@ export interface Sending {
   /** It gets no number and is not kept, and its sender does not get it. */
   readonly ephemeral?: boolean | undefined;
   readonly parent?: ParentSpan;
-  /** The token of the lease of the room under which it is published: it is refused where there is a later lease. */
-  readonly lease?: string | undefined;
 }
 
 /** The rooms and sockets of this node, between sockets on one side and the broker on the other. */
@@ -206,30 +204,33 @@ export class LocalHub implements Receiver, SocketOwner {
   /**
    * Publishes a message whose sender has been checked.
    * @param sender JSON text
-   * @returns undefined for an ephemeral one, and where the lease is over
+   * @returns undefined for an ephemeral one
    * @throws GatewayError NO_SUCH_ROOM; BODY_TOO_LARGE; TOO_MANY_PENDING where its members are still to be sent too much
    */
   send(
     name: string,
     sender: string,
     content: Content,
-    { key, by, ephemeral = false, parent, lease }: Sending = {},
+    { key, by, ephemeral = false, parent }: Sending = {},
   ): Published | undefined | Promise<Published | undefined> {
-    requireSize(content, this.#limits.message);
     const room = this.#rooms.get(name);
     if (room === undefined) this.#kinds.of(name);
     requireTurn(room, by);
-    const head = room?.messageHead ?? messageHead(name);
+    const draft = this.draft(name, sender, content, key);
+    if (ephemeral)
+      return this.#publish(name, { ...draft, kept: false, key: undefined, except: by?.id }, parent);
+    const published = this.#publish(name, draft, parent) as Published | Promise<Published>;
+    if (by !== undefined) this.#charge(by, name, published, draft.frame.length);
+    return published;
+  }
+
+  /** A message that is kept. @param sender JSON text. @throws GatewayError BODY_TOO_LARGE */
+  draft(name: string, sender: string, content: Content, key?: string): RoomDraft {
+    requireSize(content, this.#limits.message);
+    const head = this.#rooms.get(name)?.messageHead ?? messageHead(name);
     const at = Date.now();
     const frame = `${head}${sender},${contentMembers(content)},"sent_at":${this.#sentAt(at)}}`;
-    if (ephemeral) {
-      return this.#publish(name, { frame, kept: false, key: undefined, except: by?.id, at }, parent);
-    }
-    const draft = { frame, kept: true, key, except: undefined, at };
-    if (lease !== undefined) return this.broker.leases.publish(name, draft, lease);
-    const published = this.#publish(name, draft, parent) as Published | Promise<Published>;
-    if (by !== undefined) this.#charge(by, name, published, frame.length);
-    return published;
+    return { frame, kept: true, key, except: undefined, at };
   }
 
   #publish(name: string, draft: RoomDraft, parent: ParentSpan): ReturnType<Broker["publish"]> {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type {
-  Broker,
-  BrokerPresence,
-  HistoryLimits,
-  Published,
-  RoomDraft,
+import {
+  type Broker,
+  type BrokerPresence,
+  type HistoryLimits,
+  maxTogether,
+  type Published,
+  type RoomDraft,
 } from "../../../src/realtime/brokers/broker.js";
 import { retainedSignal, signalText } from "../../../src/realtime/brokers/signals.js";
 import { GatewayError } from "../../../src/status/failure.js";
@@ -31,6 +32,7 @@ export interface Node {
 }
 
 const limits: HistoryLimits = { messages: 50, ttl: 60_000, maxBytes: 1 << 20 };
+const few: HistoryLimits = { ...limits, messages: 10 };
 
 export function draft(text: string, more: Partial<RoomDraft> = {}): RoomDraft {
   const frame = JSON.stringify({ type: "receive-message", message: text });
@@ -402,8 +404,14 @@ export function describeBroker(kind: BrokerKind): void {
         await new Promise(resolve => setTimeout(resolve, Math.min(result.heldMs, 50)));
       }
     };
-    const under = ({ broker }: Node, token: string, text: string) =>
-      broker.leases.publish("general", draft(text), token);
+    /** @param before how many messages were published under the lease */
+    const under = async ({ broker }: Node, token: string, before: number, ...texts: string[]) =>
+      broker.leases.publish(
+        "general",
+        texts.map(text => draft(text)),
+        token,
+        before,
+      );
 
     test("one node at a time holds the lease of a room, and nodes with members learn of its release", async () => {
       const name = prefix();
@@ -416,19 +424,20 @@ export function describeBroker(kind: BrokerKind): void {
       assert.equal(await a.broker.leases.renew("general", token), true);
       assert.equal(await b.broker.leases.renew("general", "unknown"), false);
       await b.broker.leases.release("general", "unknown");
-      assert.deepEqual(await under(a, token, "fed"), { epoch, seq: 1, duplicate: false });
-      assert.equal(await under(b, "unknown", "refused"), undefined);
+      assert.equal(await under(a, token, 0, "fed"), true);
+      assert.equal(await under(b, "unknown", 0, "refused"), false);
       // Others publish as they did.
-      await b.broker.publish("general", draft("said"));
-      assert.equal((await under(a, token, "fed too"))?.seq, 3);
+      const said = await b.broker.publish("general", draft("said"));
+      assert.deepEqual(said, { epoch, seq: 2, duplicate: false });
+      assert.equal(await under(a, token, 1, "fed too"), true);
       await a.broker.leases.release("general", token);
       await b.recorder.until(all => all.some(({ kind }) => kind === "vacated"));
       const next = await b.broker.leases.acquire("general");
       assert.ok("token" in next && next.token !== token);
-      assert.equal(await under(a, token, "late"), undefined);
+      assert.equal(await under(a, token, 2, "late"), false);
       assert.equal(await a.broker.leases.renew("general", token), false);
       await a.broker.leases.release("general", token);
-      assert.equal((await under(b, next.token, "fed by the next"))?.seq, 4);
+      assert.equal(await under(b, next.token, 0, "fed by the next"), true);
       await got(b.recorder, "general", 4);
       assert.deepEqual(b.recorder.seqs("general"), upTo(4));
     });
@@ -438,14 +447,16 @@ export function describeBroker(kind: BrokerKind): void {
       const [a, b] = [await node(name, undefined, limits, 1500), await node(name, undefined, limits, 1500)];
       await b.broker.subscribe("general");
       const first = await acquire(a);
-      assert.equal((await under(a, first, "1"))?.seq, 1);
+      assert.equal(await under(a, first, 0, "1"), true);
       const second = await acquire(b);
       // Both publish at once, before and after the other has been seen.
-      const tries = upTo(20).flatMap(index => [under(a, first, `a${index}`), under(b, second, `b${index}`)]);
-      const places = await Promise.all(tries);
+      const tries = upTo(20).flatMap(index => [
+        under(a, first, index, `a${index}`),
+        under(b, second, index - 1, `b${index}`),
+      ]);
       assert.deepEqual(
-        places.map(place => place?.seq),
-        upTo(20, 2).flatMap(seq => [undefined, seq]),
+        await Promise.all(tries),
+        upTo(20).flatMap(() => [false, true]),
       );
       assert.equal(await a.broker.leases.renew("general", first), false);
       await got(b.recorder, "general", 21);
@@ -457,23 +468,51 @@ export function describeBroker(kind: BrokerKind): void {
       const token = await acquire(a);
       await new Promise(resolve => setTimeout(resolve, 900));
       assert.equal(await a.broker.leases.renew("general", token), true);
-      assert.equal((await under(a, token, "late"))?.seq, 1);
+      assert.equal(await under(a, token, 0, "late"), true);
+    });
+
+    test("messages that are published together under a lease keep their order, and those that are published again are left out", async () => {
+      const name = prefix();
+      // Of so many together, a room keeps too few to find all of them again.
+      const [a, b] = [await node(name, undefined, few), await node(name, undefined, few)];
+      await b.broker.subscribe("general");
+      const token = await acquire(a);
+      const texts = upTo(maxTogether).map(index => `fed ${index}`);
+      assert.equal(await under(a, token, 0, ...texts), true);
+      assert.equal(await under(a, token, 0, ...texts), true);
+      await b.broker.publish("general", draft("said"));
+      // The first of them is there already.
+      assert.equal(await under(a, token, maxTogether - 1, ...texts.slice(-1), "more", "last"), true);
+      const last = maxTogether + 3;
+      await got(b.recorder, "general", last);
+      assert.deepEqual(b.recorder.texts("general"), [...texts, "said", "more", "last"]);
+      assert.deepEqual(b.recorder.seqs("general"), upTo(last));
+      const kept = await b.broker.history("general", 100);
+      assert.deepEqual(
+        kept.map(({ seq }) => seq),
+        upTo(last).slice(-few.messages),
+      );
+      // Another lease counts anew.
+      await a.broker.leases.release("general", token);
+      assert.equal(await under(b, await acquire(b), 0, "of the next"), true);
+      await got(b.recorder, "general", last + 1);
+      assert.equal(b.recorder.texts("general").at(-1), "of the next");
     });
 
     outage("a lease that the server has lost is over, and another can be acquired", async () => {
       const name = prefix();
       const [a, b] = [await node(name), await node(name)];
       const token = await acquire(a);
-      await under(a, token, "before");
+      await under(a, token, 0, "before");
       await server.kill();
       server.empty();
       await server.start();
       await Promise.all([ready(a), ready(b)]);
-      assert.equal(await under(a, token, "lost"), undefined);
+      assert.equal(await under(a, token, 1, "lost"), false);
       await a.broker.leases.release("general", token);
       const next = await acquire(b);
-      assert.equal((await under(b, next, "after"))?.seq, 1);
-      assert.equal(await under(a, token, "late"), undefined);
+      assert.equal(await under(b, next, 0, "after"), true);
+      assert.equal(await under(a, token, 1, "late"), false);
     });
 
     const presence = ({ broker }: Node): BrokerPresence => {

@@ -27,6 +27,8 @@ export interface Recorder extends Receiver {
   readonly all: readonly Recorded[];
   /** The numbers of a room's messages, in the order of their arrival. */
   seqs(room: string): number[];
+  /** Their texts. */
+  texts(room: string): string[];
   /** Who came into a room and left it, as `+name` and `-name`. */
   members(room: string): string[];
   /** Resolves when `fits` holds; looked at with everything that arrives. */
@@ -59,6 +61,12 @@ export function createRecorder(): Recorder {
     signal: text => add({ kind: "signal", text }),
     seqs: room =>
       all.flatMap(entry => (entry.kind === "message" && entry.room === room ? [entry.message.seq] : [])),
+    texts: room =>
+      all.flatMap(entry =>
+        entry.kind === "message" && entry.room === room
+          ? [(JSON.parse(entry.message.text) as { readonly message: string }).message]
+          : [],
+      ),
     until: fits =>
       new Promise(resolve => {
         const look = (): void => {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { Redis } from "ioredis";
 import { WebSocket } from "ws";
 import { uwsSkipped } from "../../engine.js";
 import { startTestGateway } from "../../gateway/harness.js";
@@ -9,9 +12,30 @@ import { Client, type Json } from "../harness.js";
 import { member } from "./member.js";
 import { pricesProto, startWatchBackend, type WatchBackend } from "./watch-backend.js";
 
+/** `writes`: how many times something was written to the server of a broker. */
 const brokers = [
-  { type: "redis", program: "redis-server", start: startRedis },
-  { type: "nats", program: "nats-server", start: startNats },
+  {
+    type: "redis",
+    program: "redis-server",
+    start: startRedis,
+    writes: async (port: number): Promise<number> => {
+      const redis = new Redis({ port, host: "127.0.0.1" });
+      const [, calls] = /^cmdstat_evalsha:calls=(\d+)/m.exec(await redis.info("commandstats")) ?? [];
+      redis.disconnect();
+      return Number(calls);
+    },
+  },
+  {
+    type: "nats",
+    program: "nats-server",
+    start: startNats,
+    writes: async (port: number): Promise<number> => {
+      const connection = await connect({ servers: `nats://127.0.0.1:${port}` });
+      const { state } = await (await jetstreamManager(connection)).streams.info("feeds_rooms");
+      await connection.close();
+      return state.last_seq;
+    },
+  },
 ] as const;
 
 function sections(backend: number, broker: string): string {
@@ -67,7 +91,7 @@ class Reader {
   }
 }
 
-for (const { type, program, start } of brokers) {
+for (const { type, program, start, writes } of brokers) {
   describe(`rooms fed by streams of two gateways over ${type}`, { skip: missing(program) }, () => {
     test(`over ${type} one gateway has the stream, and another with members takes it over at once from one that drains`, async t => {
       const { backend, shared } = await surround(t, type, start);
@@ -95,6 +119,20 @@ for (const { type, program, start } of brokers) {
       await reader.until(id => id >= taken + 50);
       assert.equal(backend.open.length, 1);
       await closing;
+    });
+
+    test(`messages that come while others are on their way to ${type} are stored together, in their order`, async t => {
+      const { backend, server, shared } = await surround(t, type, start);
+      const yaml = `descriptors: [{ protos: ./protos }]\n${shared}`;
+      const gateway = await startTestGateway(yaml, { "protos/prices.proto": pricesProto });
+      t.after(() => gateway.close());
+      const client = await member(t, gateway.realtimePort);
+      await backend.until(() => backend.open.length === 1);
+      const before = await writes(server.port);
+      for (let count = 0; count < 1000; count++) backend.price();
+      await new Reader(client).until(id => id === 1000);
+      const written = (await writes(server.port)) - before;
+      assert.ok(written < 500, `${written} writes`);
     });
 
     test(`while the server of ${type} hangs nothing is read from the backend, and afterwards every message is published once`, async t => {

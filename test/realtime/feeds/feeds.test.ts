@@ -3,7 +3,7 @@ import { type TestContext, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { WebSocket } from "ws";
 import { type FeedState, Client as RoomClient } from "../../../clients/js/src/index.js";
-import { cursorOf, keyOf } from "../../../src/realtime/feeds/feed-stream.js";
+import { Cursors, cursorOf } from "../../../src/realtime/feeds/cursors.js";
 import { webSocket } from "../../client/members.js";
 import { send, startTestGateway, type TestGateway } from "../../gateway/harness.js";
 import { Client, type Json } from "../harness.js";
@@ -286,13 +286,33 @@ test("a gateway that drains closes its streams first", async t => {
   await closing;
 });
 
-test("keys made of cursors have no characters that a broker would not take, and stay different", () => {
-  const cursors = ["17", "a b", "a\r\nb", "a\nb", "é", "", "x".repeat(129), "x".repeat(130)];
-  const keys = cursors.map(keyOf);
-  for (const key of keys) assert.match(key, /^feed [\x21-\x7e]{1,128}$/);
-  assert.equal(new Set(keys).size, cursors.length);
+test("cursors are remembered while the room keeps their messages, whatever characters they have", () => {
+  const cursors = new Cursors({ messages: 3, ttl: 1000 });
+  const now = Date.now();
+  assert.equal(cursors.last, undefined);
+  const long = "x".repeat(100_000);
+  for (const cursor of ["1", "a\r\nb é", long]) {
+    assert.equal(cursors.has(cursor), false);
+    cursors.add(cursor, now);
+    assert.equal(cursors.last, cursor);
+  }
   assert.deepEqual(
-    ['{"id":"17"}', '{"id":17}', '{"other":1}', "null", '"text"'].map(data => cursorOf(data, "id")),
+    [cursors.has("1", now), cursors.has("a\r\nb é", now), cursors.has(long, now)],
+    [true, true, true],
+  );
+  assert.equal(cursors.has(`${long}y`), false);
+  cursors.add("2", now);
+  assert.deepEqual([cursors.has("1", now), cursors.has("2", now)], [false, true]);
+  // What comes again is the latest.
+  cursors.add("a\r\nb é", now + 1);
+  cursors.add("3", now + 1);
+  assert.deepEqual([cursors.has(long, now), cursors.has("a\r\nb é", now)], [false, true]);
+  assert.deepEqual([cursors.has("2", now + 999), cursors.has("2", now + 1000)], [true, false]);
+  const none = new Cursors({ messages: 0, ttl: 1000 });
+  none.add("1", now);
+  assert.deepEqual([none.has("1", now), none.last], [false, "1"]);
+  assert.deepEqual(
+    [{ id: "17" }, { id: 17 }, { other: 1 }, null, "text"].map(message => cursorOf(message, "id")),
     ["17", "17", undefined, undefined, undefined],
   );
 });
