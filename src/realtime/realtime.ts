@@ -196,16 +196,20 @@ export class Realtime {
 
   /** Ends all sockets with 1012, spread over at most `drain` milliseconds. */
   async #endAll(drain: number, reason: string): Promise<void> {
-    const sockets = [...this.#hub.open];
-    const started = performance.now();
     const retries = Math.max(1, Math.ceil(drain / 1000));
+    const retryAfter = (): number => 1 + Math.floor(Math.random() * retries);
+    // Requests do not reach a gateway that drains for long: their clients are notified while they do.
+    for (const socket of [...this.#hub.open])
+      if (socket.byRequests) this.#hub.open.end(socket, CloseCode.restart, restarting(reason, retryAfter()));
+    const sockets = [...this.#hub.open].filter(({ closed }) => !closed);
+    const started = performance.now();
     const within = Math.min(drain * drainShare, sockets.length * closeSpacing);
     for (let index = 0; index < sockets.length; ) {
       const due = within === 0 ? 1 : (performance.now() - started) / within;
       for (; index < sockets.length && index < due * sockets.length; index++) {
-        const retry = 1 + Math.floor(Math.random() * retries);
         const socket = sockets[index];
-        if (socket !== undefined) this.#hub.open.end(socket, CloseCode.restart, restarting(reason, retry));
+        if (socket !== undefined)
+          this.#hub.open.end(socket, CloseCode.restart, restarting(reason, retryAfter()));
       }
       if (index < sockets.length) await delay(closeInterval);
     }

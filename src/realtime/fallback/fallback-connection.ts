@@ -23,6 +23,7 @@ export interface FallbackOwner {
 
 /** A client's socket without a WebSocket: frames go to it by responses, and come from it by requests. */
 export abstract class FallbackConnection implements Connection {
+  readonly byRequests = true;
   readonly topics = new Set<string>();
   /** Whoever has it may speak for the client: 192 random bits, behind a prefix. */
   readonly secret: string;

@@ -69,9 +69,9 @@ export class PollConnection extends FallbackConnection {
     });
   }
 
-  /** Bytes that the client has not confirmed. */
+  /** Bytes that the client has not confirmed. A gateway that drains does not wait for that: most polls do not reach it. */
   override getBufferedAmount(): number {
-    return this.#bytes;
+    return this.owner.draining ? 0 : this.#bytes;
   }
 
   override deliver(frame: OutgoingFrame): void {

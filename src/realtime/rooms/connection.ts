@@ -1,5 +1,7 @@
 /** The transport of one open socket's frames; a WebSocket of uWebSockets.js is one. Not to be used after its end. */
 export interface Connection {
+  /** Its client comes by requests, of which a gateway that drains takes no new connections. */
+  readonly byRequests?: true;
   /** Bytes that wait for the client to read them. */
   getBufferedAmount(): number;
   send(text: string, isBinary: false): unknown;

@@ -156,6 +156,11 @@ export class Socket implements Session {
     this.#connection = undefined;
   }
 
+  /** Its client comes by requests, of which a gateway that drains takes no new connections. */
+  get byRequests(): boolean {
+    return this.#connection?.byRequests === true;
+  }
+
   get buffered(): number {
     return this.#connection === undefined ? 0 : this.#connection.getBufferedAmount();
   }
