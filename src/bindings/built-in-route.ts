@@ -73,6 +73,8 @@ export interface LocalHandler {
   readonly bodyLimit: number | undefined;
   /** For documents of the API; without one it is not documented. */
   readonly operation?: LocalOperation;
+  /** A file of a page, or a request of its own: documents of the API list the page alone. */
+  readonly partOfPage?: boolean;
   /** The headers about the pages that may read its responses, in place of those of `http.cors`; it has its own OPTIONS. */
   cors?(origin: string | undefined): LocalResponse["headers"];
   /** @throws GatewayError */

@@ -47,6 +47,7 @@ export function pageEndpoints(
     rateLimit: undefined,
     dialect: statusDialect,
     bodyLimit: method === "POST" ? maxExplainBytes : 0,
+    partOfPage: name !== "",
     handle: async request => secured(await handle(request)),
   });
   const served = (name: string, make: () => Promise<Prepared>): LocalHandler => {

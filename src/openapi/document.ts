@@ -72,7 +72,8 @@ export function* describeApi(source: ApiSource, maxChars: number): Steps<Describ
     yield operationUnits;
     const path = pathOf(route);
     if (typeof path === "string") {
-      unlisted.push(unlistedRoute(route, path));
+      if (route.kind !== "local" || route.handler.partOfPage !== true)
+        unlisted.push(unlistedRoute(route, path));
       continue;
     }
     const item = items.get(path.key) ?? {

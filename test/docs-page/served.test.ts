@@ -156,6 +156,16 @@ describe("the documents page", () => {
     assert.ok(!JSON.stringify(catalog).includes(secret));
   });
 
+  it("the OpenAPI document lists the page as one route without an operation, and none of its files", async () => {
+    const { json } = await get("/api.json");
+    const unlisted: { readonly template: string }[] = json["x-protogate-unlisted"];
+    const templates = unlisted.map(({ template }) => template);
+    assert.deepEqual(
+      templates.filter(template => !template.startsWith("/v1/")),
+      ["/api.json", "/api.yaml", "/help"],
+    );
+  });
+
   it("explains a request: route, fields, message, providers, policies and limits, without secrets and without a call", async () => {
     const { json, text } = await explain({
       method: "post",
