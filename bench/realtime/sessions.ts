@@ -82,7 +82,7 @@ export const sessionsGroup: Group = {
     `history of ${missed} messages with recovery. Notices of who joins only where it is said.`,
     `Two gateways: half of ${members} members on each, deliveries by the CPU time of both, not of the broker; Centrifugo`,
     "without history. One process: the same without a broker.",
-    `Server-sent events: ${httpMembers} members of one room and a sender by WebSocket, the whole gateway on uws, history on;`,
+    `Server-sent events: ${httpMembers} members of one room and a sender by WebSocket, the whole gateway on each engine, history on;`,
     "Centrifugo by uni_sse, without history.",
   ],
   async *run({ quick, base, cpus, children, note }: Context): AsyncIterable<Finding> {
@@ -92,7 +92,7 @@ export const sessionsGroup: Group = {
       base === undefined ? centrifugo(note) : [{ ...own, name: "protogate before", checkout: base }];
     if (rivals.length > 0)
       for (const storm of storms(quick)) yield await runStorm(site, loadSite, rivals, storm, quick ? 3 : 7);
-    if (base === undefined) yield* transports(site, loadSite, rivals, quick);
+    yield* transports(site, loadSite, rivals, quick);
     for (const broker of ["redis", "nats"] as const) {
       const program = `${broker}-server`;
       if (spawnSync(program, ["--version"]).error !== undefined) note(`${program} is not installed: skipped`);

@@ -5,10 +5,12 @@ import { readUsage } from "../process/usage.js";
 import { root } from "../repository.js";
 import { compare } from "../row.js";
 import { buildGateway } from "../stage/build.js";
-import { type Server, type Site, startClient, startGateway } from "../stage/servers.js";
+import { type Parts, type Server, type Site, startClient, startGateway } from "../stage/servers.js";
 import type { HttpTransport } from "./http-member.js";
 import type { Delivered } from "./members.js";
 import { own, type Subject, startServer } from "./subjects.js";
+
+type EngineName = Parts["engine"];
 
 /** Of the room, beside the sender. */
 export const httpMembers = 500;
@@ -29,22 +31,36 @@ export async function* transports(
   quick: boolean,
 ): AsyncIterable<Finding> {
   await buildGateway();
+  for (const engine of ["uws", "fastify"] as const)
+    yield* transportsOn(engine, site, loadSite, rivals, quick);
+}
+
+async function* transportsOn(
+  engine: EngineName,
+  site: Site,
+  loadSite: Site,
+  rivals: readonly Subject[],
+  quick: boolean,
+): AsyncIterable<Finding> {
   const contenders: readonly Contender[] = [
     { name: "protogate, SSE", subject: own, transport: "sse" },
-    ...rivals.map(subject => ({ name: "Centrifugo, uni_sse", subject, transport: "uni_sse" as const })),
+    ...rivals.map((subject): Contender => {
+      const transport = subject.program === undefined ? "sse" : "uni_sse";
+      return { name: `${subject.name}, ${transport}`, subject, transport };
+    }),
     { name: "protogate, WebSocket", subject: own, transport: "websocket" },
     { name: "protogate, long polling", subject: own, transport: "poll" },
   ];
   const running = [];
   for (const { name, subject, transport } of contenders) {
-    const server = await start(site, subject);
+    const server = await start(site, subject, engine);
     const client = await startClient(loadSite, "realtime/members", {});
     await client.ask(`open ${subject.entrant} ${server.port} 1 websocket`);
     await client.ask(`open ${subject.entrant} ${server.port} ${httpMembers} ${transport}`);
     running.push({ name, subject, server, client });
   }
   for (const window of [1, 16]) {
-    const workload = `${httpMembers} members by server-sent events, ${window} under way`;
+    const workload = `${httpMembers} members by server-sent events, ${engine}, ${window} under way`;
     const rates = running.map((): number[] => []);
     let loadShare = 0;
     for (let round = -1; round < (quick ? 3 : 7); round++) {
@@ -75,8 +91,9 @@ export async function* transports(
   await Promise.all(running.flatMap(({ client, server }) => [client.stop(), server.child.stop()]));
 }
 
-function start(site: Site, subject: Subject): Promise<Server> {
-  if (subject !== own) return startServer(site, subject);
+function start(site: Site, subject: Subject, engine: EngineName): Promise<Server> {
+  if (subject.program !== undefined) return startServer(site, subject);
   const config = join(root, "bench/realtime/gateway.yaml");
-  return startGateway(site, { engine: "uws", transport: "lean" }, { config });
+  const { checkout = root } = subject;
+  return startGateway(site, { engine, transport: "lean" }, { config, checkout });
 }
