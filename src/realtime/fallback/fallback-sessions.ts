@@ -1,4 +1,5 @@
 import type { Cancellation } from "../../net/cancellation.js";
+import { FlushQueue } from "../../net/flush-queue.js";
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
 import type { Realtime } from "../realtime.js";
@@ -30,7 +31,7 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   readonly #idleMs: number;
   readonly #connections = new Map<string, FallbackConnection>();
   #timer: NodeJS.Timeout | undefined;
-  #toFlush: FallbackConnection[] = [];
+  readonly #toFlush = new FlushQueue();
 
   /**
    * @param idleMs milliseconds after which a silent client, also without a request after a ping, is gone
@@ -92,12 +93,7 @@ export class FallbackSessions implements Publisher, FallbackOwner {
   }
 
   flushLater(connection: FallbackConnection): void {
-    if (this.#toFlush.push(connection) > 1) return;
-    setImmediate(() => {
-      const all = this.#toFlush;
-      this.#toFlush = [];
-      for (const each of all) each.flush();
-    });
+    this.#toFlush.add(connection);
   }
 
   /**

@@ -1,8 +1,7 @@
+import { FlushQueue } from "../../net/flush-queue.js";
 import type { FrameConnection, FrameOwner } from "./frame-connection.js";
 
 const tickIntervalMs = 1000;
-/** Connections written to, or pinged, in one turn of the event loop: each write takes about 20 microseconds. */
-const maxFlushed = 1000;
 
 /** The sockets of one listener: writes for them at the end of a turn, and finds those whose client has vanished. */
 export class FrameConnections implements FrameOwner {
@@ -11,7 +10,7 @@ export class FrameConnections implements FrameOwner {
   readonly #connections = new Set<FrameConnection>();
   /** Runs while there are sockets. */
   #timer: NodeJS.Timeout | undefined;
-  #toFlush: FrameConnection[] = [];
+  readonly #toFlush = new FlushQueue();
 
   /** @param idleTimeoutMs milliseconds after which a silent client, also without pongs, is gone */
   constructor(idleTimeoutMs: number) {
@@ -31,13 +30,7 @@ export class FrameConnections implements FrameOwner {
   }
 
   flushLater(connection: FrameConnection): void {
-    if (this.#toFlush.push(connection) > 1) return;
-    setImmediate(() => this.#flushSome());
-  }
-
-  #flushSome(): void {
-    for (const each of this.#toFlush.splice(0, maxFlushed)) each.flush();
-    if (this.#toFlush.length > 0) setImmediate(() => this.#flushSome());
+    this.#toFlush.add(connection);
   }
 
   /** Ends the connections that are left. */
