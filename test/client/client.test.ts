@@ -116,6 +116,29 @@ test("a client says exactly which messages are lost, from a gap, from a jump and
   assert.deepEqual(seen.texts, ["1", "4", "6", "new"]);
 });
 
+test("a client calls nothing lost of a new epoch that goes on with the numbers of the one before", async t => {
+  const { server, client } = start(t);
+  const room = client.room("x", { from: "Ann" });
+  const seen = watch(room);
+  await room.join();
+  const again = next<{ missed: number }>(room, "joined");
+  server.drop();
+  server.restart("x", 7);
+  server.publish("x", "Bob", "8");
+  server.publish("x", "Bob", "9");
+  assert.equal((await again).missed, 2);
+  await turn();
+  server.restart("x", 20);
+  server.publish("x", "Bob", "21");
+  await turn();
+  assert.deepEqual(seen.texts, ["8", "9", "21"]);
+  const to = Number.POSITIVE_INFINITY;
+  assert.deepEqual(seen.lost, [
+    { epoch: "e1", from: 1, to },
+    { epoch: "e2-7", from: 10, to },
+  ]);
+});
+
 test("the first join brings the last messages of before, and does not call older ones lost", async t => {
   const { server, client } = start(t);
   server.history = 2;

@@ -173,10 +173,7 @@ const partition: RoomFault = {
 };
 
 /** @param store of the cluster */
-function storeFaults(
-  store: TestServer,
-  { type, snapshots }: { readonly type: "redis" | "nats"; readonly snapshots: boolean },
-): readonly RoomFault[] {
+function storeFaults(store: TestServer, snapshots: boolean): readonly RoomFault[] {
   const pauses: RoomFault = {
     name: "the store is paused",
     run: cluster => away(cluster, store.suspend, store.resume),
@@ -219,9 +216,7 @@ function storeFaults(
       );
     },
   };
-  if (snapshots) return [pauses, snapshot];
-  // Redis that writes each command to disk does not tell that its files were replaced by older ones.
-  return type === "redis" ? [pauses, kills] : [pauses, kills, backup];
+  return snapshots ? [pauses, snapshot] : [pauses, kills, backup];
 }
 
 /** What can be done to a cluster. */
@@ -229,5 +224,5 @@ export function faultsOf({ store }: RoomCluster, setup: RoomSetup): readonly Roo
   const anywhere = [cuts, silences, restarts];
   if (store === undefined || setup.store === undefined)
     return [...anywhere, killWorker, stopWorker, { ...rolling, endsEpoch: true }];
-  return [...anywhere, kill, stop, rolling, partition, ...storeFaults(store, setup.store)];
+  return [...anywhere, kill, stop, rolling, partition, ...storeFaults(store, setup.store.snapshots)];
 }

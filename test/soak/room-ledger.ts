@@ -1,4 +1,5 @@
 import type { Loss, Position } from "../../clients/js/src/index.js";
+import { startOf } from "../../src/realtime/brokers/broker.js";
 
 /** Numbered messages of a sender whose numbers grow: `<sender> <number>`. */
 export function textOf(sender: string, number: number): string {
@@ -103,17 +104,14 @@ export class MemberLedger {
       this.#numbers.clear();
       return;
     }
-    // A new epoch may go on with the numbers of the one before, which are told to be lost in it.
-    const begins = this.#position === undefined;
     this.#advance(epoch, from, to, `a loss of ${from} to ${to} of ${epoch}`);
-    if (begins) return;
     if (!this.#room.short) this.#broken(`${from} to ${to} of ${epoch} are lost, though the history has them`);
     this.losses++;
     this.lost += to - from + 1;
   }
 
   #advance(epoch: string, from: number, to: number, what: string): void {
-    const { epoch: known = epoch, seq = 0 } = this.#position ?? {};
+    const { epoch: known = epoch, seq = startOf(epoch) } = this.#position ?? {};
     if (known !== epoch || seq !== from - 1 || this.ended.has(epoch))
       this.#broken(`${what}, at ${this.#text}`);
     this.#position = { epoch, seq: to };

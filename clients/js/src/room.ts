@@ -283,14 +283,15 @@ export class Room {
     if (since === undefined && last > 0 && seq > 0) {
       // The same once more, from further back.
       this.#earlier = seq;
-      this.#position = { epoch, seq: Math.max(0, seq - last) };
+      this.#position = { epoch, seq: Math.max(startOf(epoch), seq - last) };
       this.#join(this.#position, false);
       return;
     }
     if (since !== undefined && since.epoch !== epoch) {
       this.#restart(epoch);
-      if (seq > 0) {
-        this.#join({ epoch, seq: 0 }, again);
+      const begin = { epoch, seq: startOf(epoch) };
+      if (seq > begin.seq) {
+        this.#join(begin, again);
         return;
       }
     }
@@ -340,10 +341,10 @@ export class Room {
     if (real <= to) this.#events.emit("lost", { epoch, from: real, to });
   }
 
-  /** The room counts anew. */
+  /** The room has a new epoch. */
   #restart(epoch: string): void {
     const before = this.#position;
-    this.#position = { epoch, seq: 0 };
+    this.#position = { epoch, seq: startOf(epoch) };
     this.#earlier = 0;
     if (before !== undefined)
       this.#events.emit("lost", { epoch: before.epoch, from: before.seq + 1, to: Number.POSITIVE_INFINITY });
@@ -392,4 +393,9 @@ class Deferred {
     // A user that does not wait for it is notified by events.
     this.promise.catch(() => undefined);
   }
+}
+
+/** The position before the first message of an epoch: 0, or 7 of `c44cdcb34fe1-7`. */
+function startOf(epoch: string): number {
+  return Number(/-(\d{1,15})$/.exec(epoch)?.[1] ?? 0);
 }

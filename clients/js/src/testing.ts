@@ -80,11 +80,14 @@ export class FakeServer {
     for (const member of this.#room(room).members.keys()) member.send({ type: "feed", room_id: room, state });
   }
 
-  /** The room counts anew, as after a restart without a broker. */
-  restart(room: string): void {
+  /**
+   * The room has a new epoch, as after a restart without a broker.
+   * @param start its numbers go on after that one, as after a restart of Redis
+   */
+  restart(room: string, start = 0): void {
     const at = this.#room(room);
-    at.epoch = `e${++this.#epochs}`;
-    at.seq = 0;
+    at.epoch = `e${++this.#epochs}${start > 0 ? `-${start}` : ""}`;
+    at.seq = start;
     at.messages.length = 0;
   }
 

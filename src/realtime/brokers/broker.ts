@@ -8,9 +8,9 @@ import type { Logger } from "../../telemetry/logger.js";
 
 /** A position in a room. Numbers of different epochs do not compare: an epoch ends where the history was lost. */
 export interface RoomPosition {
-  /** Random, 8 to 32 characters of `[A-Za-z0-9_-]`. */
+  /** Random, 8 to 32 characters of `[A-Za-z0-9_-]`; see `startOf`. */
   readonly epoch: string;
-  /** The first message of an epoch is 1; 0 is the position before it. */
+  /** The first message of an epoch is `startOf` + 1. */
   readonly seq: number;
 }
 
@@ -223,6 +223,14 @@ export interface HistoryLimits extends HistoryBounds {
 
 export function historyOf(limits: HistoryLimits, room: string): HistoryBounds {
   return limits.of === undefined ? limits : limits.of(room);
+}
+
+/**
+ * The position before the first message of an epoch: 0, or 7 of `c44cdcb34fe1-7`, which continues the numbers of the
+ * epoch before it.
+ */
+export function startOf(epoch: string): number {
+  return Number(/-(\d{1,15})$/.exec(epoch)?.[1] ?? 0);
 }
 
 /** The frame with its position, as members get it. */

@@ -13,9 +13,10 @@ import type {
   RoomDraft,
   RoomPosition,
 } from "./broker.js";
-import { brokerUnavailable, defaultLeaseMs, historyOf, roomKey, roomOfKey } from "./broker.js";
+import { brokerUnavailable, defaultLeaseMs, historyOf, roomKey, roomOfKey, startOf } from "./broker.js";
 import { ClusterPresence, changeOf } from "./cluster-presence.js";
 import { RedisLeases } from "./redis-leases.js";
+import { RedisLineage } from "./redis-lineage.js";
 import { RedisLink } from "./redis-link.js";
 import { presenceScripts, RedisPresence } from "./redis-presence.js";
 import {
@@ -52,6 +53,7 @@ interface StoredRoom {
 class RedisBroker implements Broker {
   readonly leases: BrokerLeases;
   readonly #link: RedisLink;
+  readonly #lineage: RedisLineage;
   readonly #prefix: string;
   readonly #limits: HistoryLimits;
   readonly #signals = new Signals();
@@ -86,6 +88,7 @@ class RedisBroker implements Broker {
     this.#presence = new ClusterPresence(new RedisPresence(this.#link, prefix, leaseMs), leaseMs);
     this.#space = new HoldingSpace(history.maxBytes);
     this.#headLife = history.ttl + headGrace;
+    this.#lineage = new RedisLineage(this.#link, this.#lineageKey, 2 * this.#headLife, leaseMs / 3);
     this.#timer = setInterval(() => void this.#renewHeads(), this.#headLife / 3);
     this.#timer.unref();
   }
@@ -102,6 +105,7 @@ class RedisBroker implements Broker {
     this.#receiver = receiver;
     this.#presence.start(receiver);
     return this.#link.start({
+      connecting: redis => this.#lineage.check(redis),
       connected: () => this.#connected(),
       message: (channel, text) => this.#received(channel, text),
     });
@@ -122,7 +126,7 @@ class RedisBroker implements Broker {
    * @param token of the lease that they need; empty: none
    * @returns as `publishMessages` gives it
    */
-  #publish(
+  async #publish(
     room: string,
     drafts: readonly RoomDraft[],
     token = "",
@@ -134,7 +138,9 @@ class RedisBroker implements Broker {
     const bounds = [messages, ttl, this.#limits.maxBytes, this.#limits.ttl];
     const args = [...this.#opening, ...bounds, channel, room, token, published];
     for (const { frame, key, at } of drafts) args.push(frame, key ?? "", at);
-    return this.#link.run(publishMessages, keys, args);
+    const found = await this.#link.run(publishMessages, keys, args);
+    this.#lineage.saw(Number(found.at(-1) ?? 0));
+    return found;
   }
 
   async subscribe(room: string): Promise<RoomPosition> {
@@ -169,7 +175,8 @@ class RedisBroker implements Broker {
     if (found === undefined)
       return { position: { epoch: randomHex(6), seq: 0 }, recovered: false, messages: [] };
     const { position, messages } = found;
-    const recovered = position.epoch === epoch && messages.length === position.seq - seq;
+    const recovered =
+      position.epoch === epoch && messages.length === position.seq - Math.max(seq, startOf(epoch));
     return { position, recovered, messages };
   }
 
@@ -189,6 +196,7 @@ class RedisBroker implements Broker {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    this.#lineage.close();
     for (const feed of this.#feeds.values()) feed.close();
     await this.#presence.end();
     await this.#link.close();
@@ -202,10 +210,10 @@ class RedisBroker implements Broker {
     limit: number,
     before?: number,
   ): Promise<StoredRoom | undefined> {
-    const [head, log] = this.#roomKeys(room);
+    const [head, log, , lineage] = this.#roomKeys(room);
     const { ttl } = historyOf(this.#limits, room);
-    const args = [epoch, seq, limit, ttl, ...this.#link.lineage, before ?? ""];
-    const found = await this.#link.run(readRoom, [head, log], args);
+    const args = [epoch, seq, limit, ttl, before ?? ""];
+    const found = await this.#link.run(readRoom, [head, log, lineage], args);
     if (found.length === 0) return undefined;
     if (found[0] === "") {
       await this.#link.run(openRoom, this.#roomKeys(room), this.#opening);
@@ -253,7 +261,8 @@ class RedisBroker implements Broker {
     const text = payload.slice(line + 1);
     const words = payload.slice(1, line).split(" ");
     if (payload.startsWith("M")) {
-      const [epoch = "", seq, at] = words;
+      const [epoch = "", seq, at, count] = words;
+      this.#lineage.saw(Number(count));
       feed.message({ epoch, seq: Number(seq), at: Number(at), text });
     } else if (payload.startsWith("N")) {
       const [at, except] = words;
@@ -270,18 +279,22 @@ class RedisBroker implements Broker {
     }
   }
 
-  /** The arguments of `open` beside the keys. */
+  /** The arguments with which a room is opened. */
   get #opening(): readonly (string | number)[] {
-    return [randomHex(6), this.#headLife, ...this.#link.lineage];
+    return [randomHex(6), this.#headLife];
   }
 
-  #roomKeys(room: string): readonly [head: string, log: string, keys: string] {
+  #roomKeys(room: string): readonly [head: string, log: string, keys: string, lineage: string] {
     const key = `${this.#prefix}:room:${roomKey(room)}`;
-    return [key, `${key}:log`, `${key}:keys`];
+    return [key, `${key}:log`, `${key}:keys`, this.#lineageKey];
   }
 
   get #roomsKey(): string {
     return `${this.#prefix}:rooms`;
+  }
+
+  get #lineageKey(): string {
+    return `${this.#prefix}:lineage`;
   }
 
   get #signalChannel(): string {

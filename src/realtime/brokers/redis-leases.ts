@@ -5,8 +5,8 @@ import { acquireLease, releaseLease, renewLease } from "./redis-scripts.js";
 
 /** The keys of a room, as its broker names them. */
 export interface RedisRoomNames {
-  /** Head, log and keys. */
-  keys(room: string): readonly [head: string, log: string, keys: string];
+  /** Those with which a room is opened, its head first. */
+  keys(room: string): readonly [head: string, ...string[]];
   channel(room: string): string;
   /** The arguments with which a room is opened. */
   opening(): readonly (string | number)[];

@@ -13,6 +13,8 @@ import type { Script } from "./redis-scripts.js";
 
 /** Events of a link, for its broker. */
 export interface LinkListener {
+  /** Both connections work, and are not in use yet. */
+  connecting(redis: Redis): Promise<void>;
   /** Both connections work, for the first time or again. Nothing is subscribed. */
   connected(): Promise<void>;
   message(channel: string, text: string): void;
@@ -35,8 +37,6 @@ export class RedisLink {
   #listener: LinkListener | undefined;
   #timer: NodeJS.Timeout | undefined;
   #opening: Promise<void> | undefined;
-  /** The run of the server, and "1" where it has lost nothing that the run before had confirmed. */
-  lineage: readonly [run: string, continuous: "0" | "1"] = ["", "0"];
   #pending = 0;
 
   /**
@@ -94,6 +94,11 @@ export class RedisLink {
     await this.#opening;
     this.#timer = setInterval(() => this.#check(), this.#timeoutMs);
     this.#timer.unref();
+  }
+
+  /** Logs that something failed, once in a while. */
+  failed(error: unknown): void {
+    this.#state.failed(error);
   }
 
   async close(): Promise<void> {
@@ -170,9 +175,10 @@ export class RedisLink {
         return;
       }
       for (const { lua } of this.scripts) await this.#commands.script("LOAD", lua);
-      this.lineage = await lineageOf(this.#commands);
+      await this.#listener?.connecting(this.#commands);
     } catch (error) {
       this.#state.failed(error);
+      this.#reconnect();
       return;
     }
     this.#state.reached();
@@ -215,24 +221,6 @@ async function runOf(redis: Redis): Promise<string> {
   return infoField(await redis.info("server"), "run_id");
 }
 
-function infoField(info: string, name: string): string {
+export function infoField(info: string, name: string): string {
   return new RegExp(`^${name}:(.*)\\r?$`, "m").exec(info)?.[1]?.trim() ?? "";
-}
-
-/**
- * A server that writes each command to disk before it confirms it continues its rooms after a restart. Another one may
- * have lost the latest commands, as a promoted replica may.
- */
-async function lineageOf(redis: Redis): Promise<readonly [run: string, continuous: "0" | "1"]> {
-  const info = await redis.info();
-  const promoted = /[^0]/.test(infoField(info, "master_replid2"));
-  const run = infoField(info, "run_id");
-  if (promoted || infoField(info, "aof_enabled") !== "1") return [run, "0"];
-  try {
-    const [, sync] = (await redis.config("GET", "appendfsync")) as string[];
-    return [run, sync === "always" ? "1" : "0"];
-  } catch {
-    // A managed server may not reveal it.
-    return [run, "0"];
-  }
 }

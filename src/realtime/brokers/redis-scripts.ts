@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 
 /**
- * The steps of Redis for a room, each atomic. A room has a hash with its epoch (`e`) and the number of its last message
- * (`s`), a stream with its messages under the ids `<number>-0`, and a sorted set of the keys of those messages. All
- * rooms together have a sorted set of the times of their last messages.
+ * The steps of Redis for a room, each atomic. A room has a hash with its epoch (`e`), the number of its last message
+ * (`s`) and the lineage of its epoch (`r`), a stream with its messages under the ids `<number>-0`, and a sorted set of
+ * the keys of those messages. All rooms together have a sorted set of the times of their last messages, and a hash with
+ * the lineage (`l`) and the count of all messages (`n`): see `RedisLineage`.
  */
 export interface Script {
   readonly lua: string;
@@ -19,30 +20,25 @@ const evictedAtOnce = 1000;
 export const headGrace = 60_000;
 
 /**
- * An unknown room begins with the epoch that the caller proposes. So does one that was written before the server was
- * started and may have lost its latest messages, since their numbers would be given twice; its numbers continue.
- * KEYS head, log, keys. ARGV proposed epoch, head's time to live, run of the server, 1 where the run has lost nothing.
+ * An unknown room begins with the epoch that the caller proposes. So does one of an earlier lineage, which may have lost
+ * its latest messages, since their numbers would be given twice; its numbers continue, as `startOf` reads from the epoch.
+ * KEYS head, log, keys, lineage. ARGV proposed epoch, head's time to live.
  */
 const open = `
 local place = redis.call('HMGET', KEYS[1], 'e', 's', 'r')
-if not place[1] then
-  place = {ARGV[1], '0'}
-  redis.call('HSET', KEYS[1], 'e', ARGV[1], 's', '0', 'r', ARGV[3])
-  redis.call('DEL', KEYS[2], KEYS[3])
-elseif place[3] ~= ARGV[3] then
-  if ARGV[4] == '1' then
-    redis.call('HSET', KEYS[1], 'r', ARGV[3])
-  else
-    redis.call('HSET', KEYS[1], 'e', ARGV[1], 'f', place[2], 'r', ARGV[3])
-    redis.call('DEL', KEYS[3])
-    place[1] = ARGV[1]
-  end
+local lineage = redis.call('HGET', KEYS[4], 'l') or '0'
+if place[3] ~= lineage then
+  place = {ARGV[1], place[2] or '0'}
+  if place[2] ~= '0' then place[1] = place[1] .. '-' .. place[2] end
+  redis.call('HSET', KEYS[1], 'e', place[1], 's', place[2], 'r', lineage)
+  if place[2] == '0' then redis.call('DEL', KEYS[2]) end
+  redis.call('DEL', KEYS[3])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `;
 
 /** Milliseconds since 1970 by the clock of the server, which alone decides how old a message is. */
-const clock = `
+export const clock = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
@@ -60,16 +56,16 @@ return {place[1], place[2]}
  * KEYS rooms, order, bytes. ARGV most messages, messages' time to live, most bytes of all rooms, the longest time to live of
  * any room, channel, room, token of a lease or empty, how many messages were published under it before; then for each
  * message frame, key or empty, time by the node's clock.
- * Gives epoch, then for each message its number, and 1 for a key that was known; nothing where the lease of the room is
- * another one. Messages that were published under the lease already (`n`) are left out.
+ * Gives epoch, then for each message its number, and 1 for a key that was known, then the count of all messages; nothing
+ * where the lease of the room is another one. Messages that were published under the lease already (`n`) are left out.
  *
  * The order has each message of every room, the oldest first, until it is given up: because the room has more (`o` of a
  * message is its position there), because it is too old, or because all of them together have too many bytes.
  */
 export const publishMessages = script(`
-local token, before = ARGV[11], tonumber(ARGV[12])
-local after = before + (#ARGV - 12) / 3
-local first = 13
+local token, before = ARGV[9], tonumber(ARGV[10])
+local after = before + (#ARGV - 10) / 3
+local first = 11
 if token ~= '' then
   local lease = redis.call('HMGET', KEYS[1], 'l', 'n')
   if lease[1] ~= token then return {} end
@@ -77,8 +73,9 @@ if token ~= '' then
 end
 ${open}${clock}
 local epoch = place[1]
-local most, life, longest = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[8])
+local most, life, longest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local found = {epoch}
+local count = '0'
 local stored = false
 
 local function keep(number, text, at)
@@ -88,22 +85,22 @@ local function keep(number, text, at)
   if over > 0 then
     for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', over)) do
       local place = entry[2][8]
-      if place and redis.call('XDEL', KEYS[5], place) == 1 then freed = freed + #entry[2][4] + ${entryOverhead} end
+      if place and redis.call('XDEL', KEYS[6], place) == 1 then freed = freed + #entry[2][4] + ${entryOverhead} end
     end
   end
-  local place = redis.call('XADD', KEYS[5], '*', 'k', KEYS[2], 'n', number .. '-0', 's', size)
+  local place = redis.call('XADD', KEYS[6], '*', 'k', KEYS[2], 'n', number .. '-0', 's', size)
   redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', at, 'o', place)
-  local bytes = redis.call('INCRBY', KEYS[6], size - freed)
+  local bytes = redis.call('INCRBY', KEYS[7], size - freed)
   for _ = 1, ${evictedAtOnce} do
-    local first = redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 1)[1]
+    local first = redis.call('XRANGE', KEYS[6], '-', '+', 'COUNT', 1)[1]
     if not first then break end
     local time = tonumber(string.match(first[1], '^%d+'))
-    if bytes <= tonumber(ARGV[7]) and time > now - longest then break end
-    redis.call('XDEL', KEYS[5], first[1])
+    if bytes <= tonumber(ARGV[5]) and time > now - longest then break end
+    redis.call('XDEL', KEYS[6], first[1])
     local log, id = first[2][2], first[2][4]
     local kept = redis.call('XRANGE', log, id, id)[1]
     if kept and kept[2][8] == first[1] then redis.call('XDEL', log, id) end
-    bytes = redis.call('DECRBY', KEYS[6], first[2][6])
+    bytes = redis.call('DECRBY', KEYS[7], first[2][6])
   end
 end
 
@@ -122,38 +119,40 @@ for index = first, #ARGV, 3 do
       if key ~= '' then redis.call('ZADD', KEYS[3], number, key) end
       redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(number) - most))
     end
-    redis.call('PUBLISH', ARGV[9], 'M' .. epoch .. ' ' .. number .. ' ' .. at .. '\\n' .. text)
+    count = string.format('%.0f', redis.call('HINCRBY', KEYS[4], 'n', 1))
+    redis.call('PUBLISH', ARGV[7], 'M' .. epoch .. ' ' .. number .. ' ' .. at .. ' ' .. count .. '\\n' .. text)
     found[#found + 1] = number
     found[#found + 1] = 0
   end
 end
 if stored then
   for _, key in ipairs({KEYS[2], KEYS[3]}) do redis.call('PEXPIRE', key, life) end
-  for _, key in ipairs({KEYS[5], KEYS[6]}) do redis.call('PEXPIRE', key, longest + ${headGrace}) end
-  redis.call('ZADD', KEYS[4], now + life - longest, ARGV[10])
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - longest)
+  for _, key in ipairs({KEYS[6], KEYS[7]}) do redis.call('PEXPIRE', key, longest + ${headGrace}) end
+  redis.call('ZADD', KEYS[5], now + life - longest, ARGV[8])
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - longest)
 end
 if token ~= '' and first <= #ARGV then redis.call('HSET', KEYS[1], 'n', string.format('%.0f', after)) end
+found[#found + 1] = count
 return found
 `);
 
 /**
- * KEYS head, log. ARGV epoch or empty for the latest, number, most messages, their time to live, run of the server,
- * 1 where the run has lost nothing, a number that those of the messages are below or empty.
+ * KEYS head, log, lineage. ARGV epoch or empty for the latest, number, most messages, their time to live, a number that
+ * those of the messages are below or empty.
  * Gives epoch and number of the room, then number, time and text of each message; nothing where there is no room.
  */
 export const readRoom = script(`${clock}
-local place = redis.call('HMGET', KEYS[1], 'e', 's', 'r', 'f')
+local place = redis.call('HMGET', KEYS[1], 'e', 's', 'r')
 if not place[1] then return {} end
 local found = {place[1], place[2]}
 if ARGV[1] ~= '' then
   if ARGV[1] ~= place[1] then return found end
   -- Nobody can say what is missing until the room has a new epoch.
-  if place[3] ~= ARGV[5] and ARGV[6] ~= '1' then return {'', place[2]} end
+  if place[3] ~= (redis.call('HGET', KEYS[3], 'l') or '0') then return {'', place[2]} end
 end
-local first = ARGV[1] == '' and 0 or tonumber(place[4] or 0)
+local first = ARGV[1] == '' and 0 or tonumber(string.match(place[1], '%-(%d+)$') or 0)
 local last = tonumber(place[2])
-if ARGV[7] ~= '' then last = math.min(last, tonumber(ARGV[7]) - 1) end
+if ARGV[5] ~= '' then last = math.min(last, tonumber(ARGV[5]) - 1) end
 local from = math.max(tonumber(ARGV[2]), first, last - tonumber(ARGV[3])) + 1
 if from > last then return found end
 local entries = redis.call('XRANGE', KEYS[2], string.format('%.0f', from), string.format('%.0f', last))
@@ -174,11 +173,11 @@ return found
  * Gives 1, or 0 and the milliseconds until the lease of another ends.
  */
 export const acquireLease = script(`
-if not redis.call('SET', KEYS[4], ARGV[5], 'NX', 'PX', ARGV[6]) then
-  return {0, redis.call('PTTL', KEYS[4])}
+if not redis.call('SET', KEYS[5], ARGV[3], 'NX', 'PX', ARGV[4]) then
+  return {0, redis.call('PTTL', KEYS[5])}
 end
 ${open}
-redis.call('HSET', KEYS[1], 'l', ARGV[5], 'n', '0')
+redis.call('HSET', KEYS[1], 'l', ARGV[3], 'n', '0')
 return {1}
 `);
 

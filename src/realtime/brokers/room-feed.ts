@@ -1,4 +1,4 @@
-import type { Message, Receiver, Replay, RoomPosition } from "./broker.js";
+import { type Message, type Receiver, type Replay, type RoomPosition, startOf } from "./broker.js";
 
 /** Messages held back while a feed reads those it missed; shared by the feeds of a broker. */
 export class HoldingSpace {
@@ -101,7 +101,7 @@ export class RoomFeed {
     const last = this.#last as RoomPosition;
     const { epoch, seq } = message;
     if (epoch === last.epoch && seq <= last.seq) return true;
-    if (seq !== (epoch === last.epoch ? last.seq + 1 : 1)) return false;
+    if (seq !== (epoch === last.epoch ? last.seq : startOf(epoch)) + 1) return false;
     this.#last = { epoch, seq };
     this.#receiver.message(this.#room, message);
     return true;
@@ -156,13 +156,14 @@ export class RoomFeed {
   async #readOn(after: RoomPosition): Promise<Replay> {
     const replay = await this.#read(after);
     const { epoch, seq } = replay.position;
-    const begun = epoch !== after.epoch && seq > 0 && replay.messages.length === 0;
-    return begun ? this.#read({ epoch, seq: 0 }) : replay;
+    const start = startOf(epoch);
+    const begun = epoch !== after.epoch && seq > start && replay.messages.length === 0;
+    return begun ? this.#read({ epoch, seq: start }) : replay;
   }
 
   #apply({ position, messages }: Replay): void {
     // A room that the server has forgotten begins anew with its next message.
-    if (position.seq === 0) return;
+    if (position.seq === startOf(position.epoch)) return;
     const { epoch } = this.#last as RoomPosition;
     if (epoch !== position.epoch) {
       for (const message of this.#held) if (message.epoch === epoch) this.#deliver(message);
@@ -185,7 +186,7 @@ export class RoomFeed {
   /** Skips to a position; the messages before it are lost. */
   #skip({ epoch, seq }: RoomPosition): void {
     const last = this.#last as RoomPosition;
-    const next = epoch === last.epoch ? last.seq + 1 : 1;
+    const next = (epoch === last.epoch ? last.seq : startOf(epoch)) + 1;
     if (seq < next) return;
     this.#last = { epoch, seq };
     this.#receiver.gap(this.#room, epoch, next, seq);

@@ -1,6 +1,6 @@
 import { whenReady } from "../../net/when-ready.js";
 import { gatewayError } from "../../status/failure.js";
-import type { Broker, Member, Replay, RoomPosition } from "../brokers/broker.js";
+import { type Broker, type Member, type Replay, type RoomPosition, startOf } from "../brokers/broker.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import { maxReplayed, replaySlice } from "./catch-up.js";
 import type { RoomKind } from "./room-kinds.js";
@@ -212,7 +212,8 @@ export class Memberships {
     // Of another epoch nothing can be missed by number: the room goes on from here.
     const same = since.epoch === epoch;
     onJoined({ epoch, seq, recovered: replay.recovered && same });
-    this.slow.follow(socket, room, same ? Math.min(since.seq, seq) + 1 : seq + 1, replay, seq);
+    const last = same ? Math.max(startOf(epoch), Math.min(since.seq, seq)) : seq;
+    this.slow.follow(socket, room, last + 1, replay, seq);
   }
 
   #exit(socket: Socket, room: Room): void {

@@ -1,4 +1,4 @@
-import type { Broker, Replay } from "../brokers/broker.js";
+import { type Broker, type Replay, startOf } from "../brokers/broker.js";
 import { CloseCode } from "../chat/frames.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import { Backlog } from "./backlog.js";
@@ -149,12 +149,12 @@ export class SlowConsumers implements Deferral {
     const before = { name: room.name, epoch: room.epoch };
     const last = room.seq;
     room.epoch = epoch;
-    room.seq = 0;
+    room.seq = startOf(epoch);
     for (const socket of behind) {
       const lag = socket.lag?.get(room);
       if (lag === undefined) continue;
       if (lag.next <= last) this.#catchUp.gap(socket, before, lag.next, last);
-      this.follow(socket, room, 1);
+      this.follow(socket, room, room.seq + 1);
     }
   }
 

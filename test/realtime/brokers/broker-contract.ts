@@ -7,6 +7,7 @@ import {
   maxTogether,
   type Published,
   type RoomDraft,
+  startOf,
 } from "../../../src/realtime/brokers/broker.js";
 import { retainedSignal, signalText } from "../../../src/realtime/brokers/signals.js";
 import { GatewayError } from "../../../src/status/failure.js";
@@ -396,6 +397,115 @@ export function describeBroker(kind: BrokerKind): void {
       await a.broker.publish("general", draft("hi"));
       await got(a.recorder, "general", 1);
     });
+
+    /** Its server is started again after that. */
+    const restart = async (
+      nodes: readonly Node[],
+      stopped: () => unknown = () => undefined,
+    ): Promise<void> => {
+      await server.kill();
+      while (nodes.some(({ broker }) => broker.ready)) await new Promise(resolve => setTimeout(resolve, 5));
+      await stopped();
+      await server.start();
+      await Promise.all(nodes.map(ready));
+    };
+    const textsOf = ({ recorder }: Node): string[] =>
+      recorder.all.flatMap(entry =>
+        entry.kind === "message" ? [JSON.parse(entry.message.text).message as string] : [],
+      );
+
+    outage(
+      "a server that comes back from an older backup gives no number twice, and an older position is not recovered",
+      async () => {
+        const name = prefix();
+        const [member, publisher] = [await node(name), await node(name)];
+        const { epoch } = await member.broker.subscribe("general");
+        for (const text of ["1", "2", "3"]) await publisher.broker.publish("general", draft(text));
+        await restart([member, publisher], server.backUp);
+        for (const text of ["lost 4", "lost 5"]) await publisher.broker.publish("general", draft(text));
+        await member.recorder.until(() => textsOf(member).length === 5);
+        assert.deepEqual(member.recorder.seqs("general"), upTo(5));
+        await restart([member, publisher], server.restore);
+        const published = [];
+        for (const text of ["a", "b", "c"])
+          published.push(await publisher.broker.publish("general", draft(text)));
+        const [first] = published;
+        assert.ok(first !== undefined && first.epoch !== epoch);
+        const begin = startOf(first.epoch) + 1;
+        const { epoch: begun } = first;
+        assert.deepEqual(
+          published,
+          upTo(3, begin).map(seq => ({ epoch: begun, seq, duplicate: false })),
+        );
+        await member.recorder.until(() => textsOf(member).length === 8);
+        assert.deepEqual(textsOf(member).slice(5), ["a", "b", "c"]);
+        // Nothing of the new epoch is missing.
+        assert.ok(!member.recorder.all.some(({ kind }) => kind === "gap"));
+        const since = async (of: string, seq: number) => {
+          const { recovered, messages } = await publisher.broker.since("general", { epoch: of, seq }, 100);
+          return [recovered, messages.map(message => message.seq)];
+        };
+        assert.deepEqual(await since(epoch, 3), [false, []]);
+        assert.deepEqual(await since(begun, begin - 1), [true, upTo(3, begin)]);
+        assert.deepEqual(await since(begun, 0), [true, upTo(3, begin)]);
+        // A node that has seen nothing of it follows, and a restart that loses nothing changes nothing.
+        const late = await node(name);
+        const place = { epoch: begun, duplicate: false };
+        assert.deepEqual(await late.broker.publish("general", draft("d")), { ...place, seq: begin + 3 });
+        await restart([member, publisher, late]);
+        assert.deepEqual(await publisher.broker.publish("general", draft("e")), { ...place, seq: begin + 4 });
+      },
+    );
+
+    outage(
+      "rooms begin one new epoch when their server comes back from an older backup, however late nodes reconnect",
+      async () => {
+        const name = prefix();
+        const wire = await startWire(server.port);
+        closing.push(wire.close);
+        const [first, late] = [await node(name), await node(name, wire.port)];
+        const { epoch } = await late.broker.subscribe("general");
+        await first.broker.publish("general", draft("kept"));
+        await restart([first, late], server.backUp);
+        for (const text of ["lost 1", "lost 2"]) await first.broker.publish("general", draft(text));
+        await late.recorder.until(() => textsOf(late).length === 3);
+        await wire.cut();
+        await restart([first], server.restore);
+        const place = await first.broker.publish("general", draft("new 1"));
+        assert.ok(place !== undefined && place.epoch !== epoch);
+        await wire.mend();
+        await ready(late);
+        assert.deepEqual(await first.broker.publish("general", draft("new 2")), {
+          ...place,
+          seq: place.seq + 1,
+        });
+        await late.recorder.until(() => textsOf(late).length >= 5);
+        assert.deepEqual(textsOf(late), ["kept", "lost 1", "lost 2", "new 1", "new 2"]);
+      },
+    );
+
+    outage(
+      "a node that alone has seen messages which its server has lost makes rooms begin a new epoch, though others have published meanwhile",
+      async () => {
+        const name = prefix();
+        const wire = await startWire(server.port);
+        closing.push(wire.close);
+        const [first, late] = [await node(name), await node(name, wire.port)];
+        const { epoch } = await late.broker.subscribe("general");
+        await restart([first, late], server.backUp);
+        await late.broker.publish("general", draft("lost"));
+        await wire.cut();
+        await first.broker.close();
+        await restart([], server.restore);
+        const other = await node(name);
+        for (const text of ["1", "2", "3"]) await other.broker.publish("general", draft(text));
+        await wire.mend();
+        await ready(late);
+        const place = await other.broker.publish("general", draft("4"));
+        assert.ok(place !== undefined && place.epoch !== epoch);
+        await late.recorder.until(() => textsOf(late).includes("4"));
+      },
+    );
 
     const acquire = async ({ broker }: Node): Promise<string> => {
       for (;;) {

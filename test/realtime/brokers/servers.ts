@@ -43,21 +43,22 @@ export async function startRedis(durable = true, options: readonly string[] = []
 
 /** @param options further ones */
 export async function startNats(jetstream = true, options: readonly string[] = []): Promise<TestServer> {
-  return startServer("nats-server", (port, folder) => [
-    ["-a", "127.0.0.1", "-p", String(port), "-m", String(monitorPort(port))],
+  const monitor = await freePort();
+  const server = await startServer("nats-server", (port, folder) => [
+    ["-a", "127.0.0.1", "-p", String(port), "-m", String(monitor)],
     jetstream ? ["-js", "-sd", folder] : [],
     options,
   ]);
+  monitors.set(server.port, monitor);
+  return server;
 }
 
-/** Where a NATS server tells of itself. */
-function monitorPort(port: number): number {
-  return port > 40_000 ? port - 10_000 : port + 10_000;
-}
+/** The ports where NATS servers report their state, by their ports. */
+const monitors = new Map<number, number>();
 
 /** How many subscriptions a NATS server has to exactly that subject. */
 export async function subscriptions(port: number, subject: string): Promise<number> {
-  const answer = await fetch(`http://127.0.0.1:${monitorPort(port)}/subsz?subs=1&limit=10000`);
+  const answer = await fetch(`http://127.0.0.1:${monitors.get(port)}/subsz?subs=1&limit=10000`);
   const { subscriptions_list: list } = (await answer.json()) as { subscriptions_list: { subject: string }[] };
   return list.filter(each => each.subject === subject).length;
 }
