@@ -78,6 +78,39 @@ describe(`rooms over server-sent events and POST (${engineUnderTest()})`, () => 
     assert.deepEqual(data, { a: [1, 2] });
   });
 
+  test("members by streams get all messages of a turn in order, whatever frames of their own come between", async t => {
+    const { httpPort } = await serve(t);
+    const streams = await Promise.all([0, 1, 2].map(() => EventStream.open(httpPort)));
+    for (const [index, stream] of streams.entries()) {
+      await stream.say({ type: "join-room", room_id: "r", from: `m${index}`, id: "joined" });
+      await stream.next({ id: "joined" });
+    }
+    const messages = Array.from({ length: 40 }, (_, index) => `${index} é€😀`.repeat(1 + (index % 3)));
+    const [sender, other] = streams as [EventStream, EventStream];
+    const frames = messages.flatMap((message, id) => [
+      { type: "ping", id },
+      { type: "send-message", room_id: "r", message },
+    ]);
+    await Promise.all([sender.say(...frames), other.say(...messages.map((_, id) => ({ type: "ping", id })))]);
+    for (const stream of streams) {
+      const received: unknown[] = [];
+      const pongs: unknown[] = [];
+      const expected = stream === streams[2] ? 0 : messages.length;
+      while (received.length < messages.length || pongs.length < expected) {
+        await stream.until(() => stream.frames.length > 0);
+        for (const { type, message, id } of stream.frames.splice(0)) {
+          if (type === "receive-message") received.push(message);
+          else if (type === "pong") pongs.push(id);
+        }
+      }
+      assert.deepEqual(received, messages);
+      assert.deepEqual(
+        pongs,
+        Array.from({ length: expected }, (_, id) => id),
+      );
+    }
+  });
+
   test("frames of a request that is repeated are taken once, and a number that skips is refused", async t => {
     const { httpPort } = await serve(t);
     const stream = await EventStream.open(httpPort);
