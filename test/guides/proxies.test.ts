@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, type RequestOptions, request } from "node:https";
-import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -25,6 +24,7 @@ import { WebSocket } from "ws";
 import { readConfig } from "../../src/gateway/read-config.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { Page } from "../docs/page.js";
+import { startProxy } from "../proxy-process.js";
 import { rawMethod } from "../raw-method.js";
 import { type Served, serve } from "../workers/served.js";
 
@@ -122,14 +122,8 @@ services: [{ service: proxied.v1.Items, upstream: items }]
         .replaceAll(/10\.0\.0\.\d:8443 send-proxy-v2 port 9090/g, gateway)
         .replace("bind :443", `bind ${host}:8443`),
     );
-    const child = spawn("haproxy", ["-db", "-f", join(folder, "haproxy.cfg")], { stdio: "ignore" });
-    const exited = once(child, "exit");
+    const stop = await startProxy(["haproxy", "-db", "-f", join(folder, "haproxy.cfg")], host, 8443);
     try {
-      let over = false;
-      void exited.then(() => {
-        over = true;
-      });
-      while (!(await accepts(host, 8443))) assert.ok(!over, "haproxy has ended");
       const [response] = await once(
         request({
           ...{ host, port: 8443, path: "/v1/items/7", rejectUnauthorized: false, agent: false },
@@ -143,8 +137,7 @@ services: [{ service: proxied.v1.Items, upstream: items }]
       assert.equal(response.statusCode, 200);
       assert.deepEqual(backend.last?.get("x-forwarded-for"), ["127.0.0.2"]);
     } finally {
-      child.kill("SIGTERM");
-      await exited;
+      await stop();
     }
   } finally {
     await served.close();
@@ -173,21 +166,7 @@ function behind(proxy: Proxy): void {
     writeFileSync(join(folder, "edge.pem"), pair.cert);
     writeFileSync(join(folder, "edge.key"), pair.key);
     writeFileSync(join(folder, "edge.both.pem"), Buffer.concat([pair.cert, pair.key]));
-    const [command, ...args] = proxy.prepare(folder, here);
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
-    let errors = "";
-    child.stderr.on("data", (data: Buffer) => {
-      errors += data;
-    });
-    let over = false;
-    const exited = once(child, "exit").then(() => {
-      over = true;
-    });
-    stop = () => {
-      child.kill("SIGTERM");
-      return exited;
-    };
-    while (!(await accepts(host, port))) if (over) assert.fail(errors);
+    stop = await startProxy(proxy.prepare(folder, here), host, port);
     // Until the proxy has found the gateways.
     while ((await get("/v1/items/ready")) !== 200);
   });
@@ -445,17 +424,6 @@ function connectionsTo(port: number): number {
   return readFileSync("/proc/net/tcp", "latin1")
     .split("\n")
     .filter(line => line.trim().split(/\s+/)[2]?.endsWith(remote)).length;
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connectTcp(port, host);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }
 
 function whyNot({ name, version: [command, option] }: Proxy): string | false {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, credentials, Metadata, type ServiceError, type status } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { type EchoSystem, startEcho } from "../gateway/echo.js";
+import { failures, withMetadata } from "./replies.js";
 
 /** `Item { id: "7" }` */
 const item = Buffer.from([0x0a, 1, 0x37]);
@@ -14,24 +15,9 @@ before(async () => {
     "metadata: { request: [x-in, data-bin], response: [x-out, x-end, data-bin] }, methods: { Get: { timeout: 5s } }",
     "http: { limits: { body: 64KiB } }",
     {
-      List: (_call, reply) => {
-        const metadata = new Metadata();
-        metadata.set("x-end", "late");
-        metadata.set("grpc-status-details-bin", Buffer.from([0x08, 5, 0x12, 2, 0x68, 0x69]));
-        reply({ code: 5, details: "no 100% of €", metadata });
-      },
-      Rename: (_call, reply) => reply({ code: 5002 as status, details: "own" }),
+      ...failures,
       Archive: () => undefined,
-      Create: (call, reply) => {
-        const initial = new Metadata();
-        initial.set("x-out", String(call.metadata.get("x-in")));
-        initial.set("data-bin", call.metadata.get("data-bin")[0] ?? "");
-        initial.set("x-secret", "1");
-        call.sendMetadata(initial);
-        const trailing = new Metadata();
-        trailing.set("x-end", "late");
-        reply(null, call.request, trailing);
-      },
+      Create: withMetadata(received => received.get("data-bin")[0] ?? ""),
     },
   );
   client = new Client(`127.0.0.1:${system.gateway.httpPort}`, credentials.createInsecure());

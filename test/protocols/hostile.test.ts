@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { after, before, describe, it } from "node:test";
-import { send, type TestGateway } from "../gateway/harness.js";
-import { startTicks, startTicksGateway, type TicksBackend } from "../streams/ticks.js";
+import { describe, it } from "node:test";
+import { send } from "../gateway/harness.js";
+import { serveTicks } from "../streams/ticks.js";
 import { hostile, hostileKinds, numbersFrom } from "./hostile-inputs.js";
 
 /** Of each kind; more by the variable, for a long run. */
@@ -22,16 +22,7 @@ server: { drain: 1s }
 `;
 
 describe("bytes that no honest client sends", { timeout: 600_000 }, () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(backend.port, "timeout: 2s", yaml);
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks("timeout: 2s", yaml);
 
   for (const [index, kind] of hostileKinds.entries())
     it(`hostile bytes in ${kind.name} break nothing: no request fails by a fault of the gateway, and none is left open`, async () => {
@@ -40,21 +31,21 @@ describe("bytes that no honest client sends", { timeout: 600_000 }, () => {
       const next = async (): Promise<void> => {
         for (let bytes = all.pop(); bytes !== undefined; bytes = all.pop()) await converse(bytes);
       };
-      const from = gateway.log.length;
+      const from = ticks.gateway.log.length;
       await Promise.all(Array.from({ length: atOnce }, next));
       await quiet();
-      const faults = gateway.log
+      const faults = ticks.gateway.log
         .slice(from)
         .filter(({ level, reason }) => Number(level) >= 50 || reason === "INTERNAL");
       assert.deepEqual(faults, []);
-      const fine = await send(`${gateway.url}/v1/rooms/a/ticks?count=1`);
+      const fine = await send(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1`);
       assert.deepEqual([fine.status, fine.json.length], [200, 1]);
     });
 
   /** Resolves when the gateway has ended the connection, or when the client has had enough and leaves. */
   function converse(bytes: Buffer): Promise<void> {
     return new Promise(resolve => {
-      const socket = connect(gateway.httpPort, "127.0.0.1", () => {
+      const socket = connect(ticks.gateway.httpPort, "127.0.0.1", () => {
         socket.write(bytes);
         if (bytes.length % 3 === 0) socket.end();
       });
@@ -68,7 +59,7 @@ describe("bytes that no honest client sends", { timeout: 600_000 }, () => {
 
   async function quiet(): Promise<void> {
     for (;;) {
-      const { text } = await send(`${gateway.admin}/metrics`);
+      const { text } = await send(`${ticks.gateway.admin}/metrics`);
       const open = [...text.matchAll(/^protogate_(?:streams_open|http_requests_in_flight)\S* (\d+)$/gm)];
       assert.ok(open.length > 0);
       if (open.every(([, value]) => value === "0")) return;

@@ -5,29 +5,18 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { engineUnderTest } from "../engine.js";
-import type { TestGateway } from "../gateway/harness.js";
-import { encodeTicks, startTicks, startTicksGateway, type TicksBackend } from "../streams/ticks.js";
+import { encodeTicks, serveTicks, startTicksGateway } from "../streams/ticks.js";
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-let backend: TicksBackend;
-let gateway: TestGateway;
-
-before(async () => {
-  backend = await startTicks();
-  gateway = await startTicksGateway(backend.port, "", "server: { drain: 500ms }");
-});
-after(async () => {
-  await gateway.close();
-  await backend.close();
-});
+const ticks = serveTicks("", "server: { drain: 500ms }");
 
 const withoutHttp2 = engineUnderTest() === "uws" && "uws speaks HTTP/1.1 alone";
 
 describe("streams of gRPC", { skip: withoutHttp2 }, () => {
   let client: Client;
   before(() => {
-    client = new Client(`127.0.0.1:${gateway.httpPort}`, credentials.createInsecure());
+    client = new Client(`127.0.0.1:${ticks.gateway.httpPort}`, credentials.createInsecure());
   });
   after(() => client.close());
 
@@ -43,10 +32,10 @@ describe("streams of gRPC", { skip: withoutHttp2 }, () => {
   });
 
   it("response streams of gRPC are stopped by a client that does not read, and cancelled when it closes", async () => {
-    backend.written = 0;
-    backend.cancelled = 0;
+    ticks.backend.written = 0;
+    ticks.backend.cancelled = 0;
     // grpc-js takes in what it was not asked for.
-    const session = connect(gateway.url);
+    const session = connect(ticks.gateway.url);
     const stream = session.request({
       ":method": "POST",
       ":path": "/test.v1.Ticks/Watch",
@@ -56,13 +45,13 @@ describe("streams of gRPC", { skip: withoutHttp2 }, () => {
     stream.end(enveloped(encodeTicks("WatchRequest", { room: "a", count: 100_000, size: 10_000 })));
     await once(stream, "response");
     let before = -1;
-    while (before !== backend.written) {
-      before = backend.written;
+    while (before !== ticks.backend.written) {
+      before = ticks.backend.written;
       await new Promise(resolve => setTimeout(resolve, 200));
     }
     assert.ok(before < 5000, `${before} messages of 10 KB were written to a client that does not read`);
     stream.close(constants.NGHTTP2_CANCEL);
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
     session.destroy();
   });
 
@@ -147,7 +136,7 @@ it("a client of gRPC is let send no more than a few MiB ahead of what the backen
 });
 
 it("a server stream by gRPC-Web ends with its trailers in the body", async () => {
-  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+  const response = await fetch(`${ticks.gateway.url}/test.v1.Ticks/Watch`, {
     method: "POST",
     headers: { "content-type": "application/grpc-web+proto" },
     body: Buffer.concat(requests),
@@ -162,7 +151,7 @@ it("a server stream by gRPC-Web ends with its trailers in the body", async () =>
 });
 
 it("a server stream by gRPC-Web in text is base64 of its messages and trailers", async () => {
-  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+  const response = await fetch(`${ticks.gateway.url}/test.v1.Ticks/Watch`, {
     method: "POST",
     headers: { "content-type": "application/grpc-web-text" },
     body: Buffer.concat(requests).toString("base64"),
@@ -180,7 +169,7 @@ it("a server stream by gRPC-Web in text is base64 of its messages and trailers",
 });
 
 it("a server stream by Connect in JSON ends with an end-of-stream message that holds the error", async () => {
-  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+  const response = await fetch(`${ticks.gateway.url}/test.v1.Ticks/Watch`, {
     method: "POST",
     headers: { "content-type": "application/connect+json" },
     body: enveloped(Buffer.from('{"room":"a","count":2,"fail":5}')),
@@ -195,7 +184,7 @@ it("a server stream by Connect in JSON ends with an end-of-stream message that h
 });
 
 it("large messages of a server stream by Connect in JSON come whole and in order, before its end", async () => {
-  const response = await fetch(`${gateway.url}/test.v1.Ticks/Watch`, {
+  const response = await fetch(`${ticks.gateway.url}/test.v1.Ticks/Watch`, {
     method: "POST",
     headers: { "content-type": "application/connect+json" },
     body: enveloped(Buffer.from('{"room":"a","count":3,"size":100000,"fail":5}')),
@@ -219,7 +208,7 @@ it("a stream of requests by Connect may come in pieces that cut its envelopes", 
       controller.close();
     },
   });
-  const response = await fetch(`${gateway.url}/test.v1.Ticks/Send`, {
+  const response = await fetch(`${ticks.gateway.url}/test.v1.Ticks/Send`, {
     method: "POST",
     headers: { "content-type": "application/connect+json" },
     body: pieces,
@@ -230,7 +219,7 @@ it("a stream of requests by Connect may come in pieces that cut its envelopes", 
 });
 
 it("a stream of requests by Connect that is cut off within an envelope is an error of Connect", async () => {
-  const response = await fetch(`${gateway.url}/test.v1.Ticks/Send`, {
+  const response = await fetch(`${ticks.gateway.url}/test.v1.Ticks/Send`, {
     method: "POST",
     headers: { "content-type": "application/connect+json" },
     body: enveloped(Buffer.from('{"room":"a"}')).subarray(0, 12),
@@ -242,7 +231,7 @@ it("a stream of requests by Connect that is cut off within an envelope is an err
 });
 
 it("open streams of gRPC end in band when the gateway closes", { skip: withoutHttp2 }, async () => {
-  const own = await startTicksGateway(backend.port, "", "server: { drain: 300ms }");
+  const own = await startTicksGateway(ticks.backend.port, "", "server: { drain: 300ms }");
   const client = new Client(`127.0.0.1:${own.httpPort}`, credentials.createInsecure());
   const request = encodeTicks("WatchRequest", { room: "a", count: 1, hang: true });
   const stream = client.makeServerStreamRequest("/test.v1.Ticks/Watch", same, same, request);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { Metadata, type status } from "@grpc/grpc-js";
 import { type EchoSystem, startEcho } from "../gateway/echo.js";
 import { send } from "../gateway/harness.js";
 import { call, enveloped, envelopes, webTrailers } from "./client.js";
+import { failures, withMetadata } from "./replies.js";
 
 /** `Item { id: "7" }` */
 const item = Buffer.from([0x0a, 1, 0x37]);
@@ -17,23 +17,8 @@ before(async () => {
     "metadata: { request: [x-in, data-bin], response: [x-out, x-end, data-bin] }, methods: { Hidden: { protocols: [connect] } }",
     "http: { limits: { body: 64KiB } }",
     {
-      List: (_call, reply) => {
-        const metadata = new Metadata();
-        metadata.set("x-end", "late");
-        metadata.set("grpc-status-details-bin", Buffer.from([0x08, 5, 0x12, 2, 0x68, 0x69]));
-        reply({ code: 5, details: "no 100% of €", metadata });
-      },
-      Rename: (_call, reply) => reply({ code: 5002 as status, details: "own" }),
-      Create: (call, reply) => {
-        const initial = new Metadata();
-        initial.set("x-out", String(call.metadata.get("x-in")));
-        initial.set("data-bin", Buffer.from([1, 2, 255]));
-        initial.set("x-secret", "1");
-        call.sendMetadata(initial);
-        const trailing = new Metadata();
-        trailing.set("x-end", "late");
-        reply(null, call.request, trailing);
-      },
+      ...failures,
+      Create: withMetadata(() => Buffer.from([1, 2, 255])),
     },
   );
   base = `${system.gateway.url}/test.v1.Echo`;

@@ -1,4 +1,5 @@
-import { type EngineName, uwsSkipped } from "../engine.js";
+import type { EngineName } from "../engine.js";
+import { testedEngines } from "./engines.js";
 import { type Direction, type FloodWay, flood, startFlood } from "./flood.js";
 import { startGatewayProcess } from "./gateway-process.js";
 
@@ -62,12 +63,7 @@ export async function soakMemory(print: (line: string) => void): Promise<boolean
   const warmUp = 32 * mebibyte;
   const most = 64 * mebibyte;
   let passed = true;
-  for (const engine of ["fastify", "uws"] as const) {
-    const skip = engine === "uws" && (await uwsSkipped());
-    if (skip !== false) {
-      print(`uws is left out: ${skip}`);
-      continue;
-    }
+  for await (const engine of testedEngines(print)) {
     for await (const { name, growth, arrived, mayEnd } of runMemory(engine, {
       bytes,
       warmUp,

@@ -3,11 +3,12 @@ import { Agent } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client, credentials } from "@grpc/grpc-js";
-import { type EngineName, uwsSkipped } from "../engine.js";
+import type { EngineName } from "../engine.js";
 import { EchoBackend } from "../faults/system.js";
 import { freePort, freePorts, untilAccepts } from "../ports.js";
 import { get, type Served, serve } from "../workers/served.js";
 import { restWays, rpcWays, type Target, type Way } from "./clients.js";
+import { testedEngines } from "./engines.js";
 import { type Growth, growthOf, type Sample } from "./growth.js";
 import { keepRoom } from "./room.js";
 
@@ -57,10 +58,8 @@ export async function soakMixed(print: (line: string) => void): Promise<boolean>
   const over = (): boolean => performance.now() >= ends;
   try {
     const subjects: Subject[] = [];
-    for (const engine of ["fastify", "uws"] as const) {
-      const skip = engine === "uws" && (await uwsSkipped());
-      if (skip === false) subjects.push(await Subject.start(engine, port, outages));
-      else print(`uws is left out: ${skip}`);
+    for await (const engine of testedEngines(print)) {
+      subjects.push(await Subject.start(engine, port, outages));
     }
     const restarts = restart(backends, outages, over);
     const passed = await Promise.all(subjects.map(subject => subject.run(over, print)));

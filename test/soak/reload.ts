@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { type EngineName, uwsSkipped } from "../engine.js";
+import type { EngineName } from "../engine.js";
 import { echoProto } from "../gateway/echo.js";
 import { echo, startBackend } from "../gateway/harness.js";
 import { scriptFile } from "../node-script.js";
 import { startTicks, ticksProto } from "../streams/ticks.js";
 import { get, serve } from "../workers/served.js";
+import { testedEngines } from "./engines.js";
 import type { ProcessSample } from "./loop-probe.js";
 import { ReloadLoad, type Tally } from "./reload-load.js";
 
@@ -126,12 +127,7 @@ async function sampleOf(folder: string, pid: number): Promise<ProcessSample> {
 /** Whether 200 reloads under load cost no request, no socket and no memory. */
 export async function soakReload(print: (line: string) => void): Promise<boolean> {
   let passed = true;
-  for (const engine of ["fastify", "uws"] as const) {
-    const skip = engine === "uws" && (await uwsSkipped());
-    if (skip !== false) {
-      print(`uws is left out: ${skip}`);
-      continue;
-    }
+  for await (const engine of testedEngines(print)) {
     for (const run of [
       { engine, workers: 1, reloads: 200, warmUp: 40, routes: 0 },
       { engine, workers: 2, reloads: 200, warmUp: 40, routes: 0 },

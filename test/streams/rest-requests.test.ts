@@ -4,40 +4,30 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { ErrorCode, FrameType } from "../../src/h2/protocol.js";
 import { engineUnderTest } from "../engine.js";
-import { type Answer, send, type TestGateway } from "../gateway/harness.js";
+import { type Answer, send } from "../gateway/harness.js";
 import { frame, settings, startRawServer, uint32 } from "../upstream/h2/raw-server.js";
-import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
+import { serveTicks, startTicks, startTicksGateway } from "./ticks.js";
 
 describe("a client stream over REST", () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    const key = createHash("sha256").update("k").digest("hex");
-    gateway = await startTicksGateway(
-      backend.port,
-      "limits: { body: 96KiB }, auth: [keys]",
-      `auth:
+  const key = createHash("sha256").update("k").digest("hex");
+  const ticks = serveTicks(
+    "limits: { body: 96KiB }, auth: [keys]",
+    `auth:
   providers: { keys: { type: api_key, header: x-api-key, keys: ./keys.yaml } }
   policies: [{ match: { rpc: test.v1.Ticks/Send }, require: { rule: "request.text != 'secret'" } }]`,
-      { "keys.yaml": `- { hash: "sha256:${key}", subject: a }\n` },
-    );
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+    { "keys.yaml": `- { hash: "sha256:${key}", subject: a }\n` },
+  );
 
   const post = (
     body: string | Buffer,
     type = "application/json",
     path = "/v1/rooms/a/ticks",
   ): Promise<Answer> => {
-    backend.received.length = 0;
-    return send(`${gateway.url}${path}`, {
+    ticks.backend.received.length = 0;
+    return send(`${ticks.gateway.url}${path}`, {
       method: "POST",
       headers: { "content-type": type, "x-api-key": "k" },
       body,
@@ -53,7 +43,7 @@ describe("a client stream over REST", () => {
       const { status, json } = await post(body, type);
       assert.deepEqual([status, json.count], [200, 3]);
       assert.deepEqual(
-        backend.received.map(({ message }) => [message.room, message.seq]),
+        ticks.backend.received.map(({ message }) => [message.room, message.seq]),
         [
           ["a", 1],
           ["", 2],
@@ -64,7 +54,7 @@ describe("a client stream over REST", () => {
   }
 
   it("a client stream over REST without a body is one message of what path and query say", async () => {
-    const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
+    const { status, json } = await send(`${ticks.gateway.url}/v1/rooms/a/ticks`, {
       method: "POST",
       headers: { "x-api-key": "k" },
     });
@@ -103,7 +93,7 @@ describe("a client stream over REST", () => {
     const { status } = await post(`[{"text":"${large}","seq":1},{"seq":2},{"text":"${large}"},{"seq":4}]`);
     assert.equal(status, 200);
     assert.deepEqual(
-      backend.received.map(({ message: { room, seq, text } }) => [room, seq, String(text).length]),
+      ticks.backend.received.map(({ message: { room, seq, text } }) => [room, seq, String(text).length]),
       [
         ["a", 1, large.length],
         ["", 2, 0],
@@ -130,47 +120,38 @@ describe("a client stream over REST", () => {
   });
 
   it("a client stream over REST whose body is a field of HttpBody gets a raw body in pieces, the path with the first", async () => {
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     const body = Buffer.alloc(300_000, "a");
-    const { status } = await send(`${gateway.url}/v1/files/n`, {
+    const { status } = await send(`${ticks.gateway.url}/v1/files/n`, {
       method: "PUT",
       headers: { "content-type": "image/png", "x-api-key": "k" },
       body,
     });
     assert.equal(status, 200);
-    const [first, second] = backend.received;
+    const [first, second] = ticks.backend.received;
     assert.deepEqual([first?.message.name, second?.message.name], ["n", ""]);
   });
 
   it("a client stream over REST that its client breaks off is cancelled at the backend", async () => {
-    backend.cancelled = 0;
-    const sent = request(`${gateway.url}/v1/rooms/a/ticks`, {
+    ticks.backend.cancelled = 0;
+    const sent = request(`${ticks.gateway.url}/v1/rooms/a/ticks`, {
       method: "POST",
       headers: { "content-type": "application/x-ndjson", "x-api-key": "k" },
     });
     sent.on("error", () => undefined);
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     sent.write('{"seq":1}\n');
-    while (backend.received.length === 0) await new Promise(resolve => setTimeout(resolve, 10));
+    while (ticks.backend.received.length === 0) await new Promise(resolve => setTimeout(resolve, 10));
     sent.destroy();
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
   });
 });
 
 describe("a call that streams both ways over REST", () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(backend.port);
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks();
 
   it("a call that streams both ways over REST gets responses while its client goes on sending", async () => {
-    const sent = request(`${gateway.url}/v1/rooms/a:talk`, {
+    const sent = request(`${ticks.gateway.url}/v1/rooms/a:talk`, {
       method: "POST",
       headers: { "content-type": "application/x-ndjson", accept: "application/x-ndjson" },
     });
@@ -272,21 +253,12 @@ it("a backend that does not read stops the client, or ends its stream, before 96
 });
 
 describe("uploads that a backend does not take", () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(backend.port);
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks();
 
   const megabyte = Buffer.alloc(1 << 20);
   const upload = async (): Promise<Socket> => {
-    backend.cancelled = 0;
-    const socket = connect(gateway.httpPort, "127.0.0.1");
+    ticks.backend.cancelled = 0;
+    const socket = connect(ticks.gateway.httpPort, "127.0.0.1");
     socket.on("error", () => undefined);
     await once(socket, "connect");
     socket.write(
@@ -299,34 +271,34 @@ describe("uploads that a backend does not take", () => {
     const socket = await upload();
     socket.write(megabyte);
     socket.end(megabyte);
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
     socket.destroy();
   });
 
   it("a client whose connection breaks in the middle of an upload is noticed, and the call is cancelled", async () => {
     const socket = await upload();
-    const begun = backend.onMessage();
+    const begun = ticks.backend.onMessage();
     socket.write(megabyte);
     await begun;
     socket.resetAndDestroy();
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
   });
 
   it("a client that leaves in the middle of an upload over HTTP/2 is noticed, and the call is cancelled", {
     skip: engineUnderTest() === "uws" && "uws speaks HTTP/1.1 alone",
   }, async () => {
-    backend.cancelled = 0;
-    const session = connectHttp2(gateway.url);
+    ticks.backend.cancelled = 0;
+    const session = connectHttp2(ticks.gateway.url);
     const stream = session.request({
       ":method": "POST",
       ":path": "/v1/files",
       "content-type": "application/x-hang",
     });
     stream.on("error", () => undefined);
-    const begun = backend.onMessage();
+    const begun = ticks.backend.onMessage();
     stream.write(megabyte);
     await begun;
     session.destroy();
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
   });
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
-import { after, before, describe, it } from "node:test";
-import { send, type TestGateway } from "../gateway/harness.js";
-import { startTicks, startTicksGateway, type TicksBackend } from "./ticks.js";
+import { describe, it } from "node:test";
+import { send } from "../gateway/harness.js";
+import { serveTicks, startTicks, startTicksGateway } from "./ticks.js";
 
 const one = '{"room":"a","seq":"1","text":"tick 1"}';
 const two = '{"room":"a","seq":"2","text":"tick 2"}';
@@ -46,54 +46,46 @@ async function until(response: IncomingMessage, expected: string): Promise<strin
 }
 
 describe("a server stream over REST", () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(
-      backend.port,
-      "metadata: { response: [etag, x-room] }, methods: { Find: { stream: grpc-gateway, timeout: 300ms } }",
-    );
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks(
+    "metadata: { response: [etag, x-room] }, methods: { Find: { stream: grpc-gateway, timeout: 300ms } }",
+  );
 
   for (const [accept, contentType, whole, failed, empty] of forms) {
     it(`a server stream over REST is ${contentType} for accept: ${accept}`, async () => {
-      const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=2`, { headers: { accept } });
+      const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=2`, { headers: { accept } });
       assert.equal(response.status, 200);
       assert.equal(response.headers.get("content-type"), contentType);
       assert.equal(await response.text(), whole);
     });
 
     it(`a server stream over REST without messages has no elements in ${contentType}`, async () => {
-      const response = await fetch(`${gateway.url}/v1/rooms/a/ticks`, { headers: { accept } });
+      const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks`, { headers: { accept } });
       assert.deepEqual([response.status, await response.text()], [200, empty]);
     });
 
     it(`a server stream over REST that fails after its first message ends with the error in ${contentType}`, async () => {
-      const url = `${gateway.url}/v1/rooms/a/ticks?count=2&fail=5`;
+      const url = `${ticks.gateway.url}/v1/rooms/a/ticks?count=2&fail=5`;
       const response = await fetch(url, { headers: { accept } });
       assert.deepEqual([response.status, await response.text()], [200, failed]);
     });
 
     it(`a server stream over REST that fails before its first message is an ordinary error for ${accept}`, async () => {
-      const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks?fail=5`, { headers: { accept } });
+      const { status, json } = await send(`${ticks.gateway.url}/v1/rooms/a/ticks?fail=5`, {
+        headers: { accept },
+      });
       assert.deepEqual([status, json.reason], [404, "NOT_FOUND"]);
     });
   }
 
   it("a server stream over REST has the status 200 as soon as the backend sends initial metadata, and the metadata as headers", async () => {
-    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?early=true&fail=5`);
+    const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?early=true&fail=5`);
     assert.equal(response.status, 200);
     assert.equal(response.headers.get("x-room"), "a");
     assert.match(await response.text(), /^\[\{"error":\{"code":5,/);
   });
 
   it("a server stream over REST is lines of grpc-gateway where the configuration makes them the default", async () => {
-    const response = await fetch(`${gateway.url}/v1/rooms/a:find`, {
+    const response = await fetch(`${ticks.gateway.url}/v1/rooms/a:find`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: '{"count":2,"fail":5}',
@@ -106,7 +98,7 @@ describe("a server stream over REST", () => {
   });
 
   it("a server stream over REST is refused with 406 where the client accepts none of its forms", async () => {
-    const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
+    const { status, json } = await send(`${ticks.gateway.url}/v1/rooms/a/ticks`, {
       headers: { accept: "text/html" },
     });
     assert.deepEqual([status, json.reason], [406, "NOT_ACCEPTABLE"]);
@@ -114,13 +106,13 @@ describe("a server stream over REST", () => {
 
   it("a server stream over REST takes the form with the greatest weight of Accept", async () => {
     const headers = { accept: "text/html, application/json;q=0.5, application/x-ndjson;q=0.9" };
-    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { headers });
+    const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1`, { headers });
     assert.equal(response.headers.get("content-type"), "application/x-ndjson");
     await response.body?.cancel();
   });
 
   it("a server stream over REST sends each message when it comes, not when the stream ends", async () => {
-    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=2&hang=true`, {
+    const response = await open(`${ticks.gateway.url}/v1/rooms/a/ticks?count=2&hang=true`, {
       accept: "application/x-ndjson",
     });
     assert.equal(await until(response, two), `${one}\n${two}\n`);
@@ -128,22 +120,22 @@ describe("a server stream over REST", () => {
   });
 
   it("a server stream over REST is cancelled at the backend when its client leaves", async () => {
-    backend.cancelled = 0;
-    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
+    ticks.backend.cancelled = 0;
+    const response = await open(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1&hang=true`);
     await until(response, one);
     response.destroy();
-    await backend.onCancelled();
-    const { reason } = await gateway.logged(({ status }) => status === 499);
+    await ticks.backend.onCancelled();
+    const { reason } = await ticks.gateway.logged(({ status }) => status === 499);
     assert.equal(reason, "CLIENT_CLOSED");
   });
 
   it("a server stream over REST stops the backend by flow control while its client does not read", async () => {
-    backend.written = 0;
-    const response = await open(`${gateway.url}/v1/rooms/a/ticks?count=20000&size=10000`);
+    ticks.backend.written = 0;
+    const response = await open(`${ticks.gateway.url}/v1/rooms/a/ticks?count=20000&size=10000`);
     await once(response, "readable");
     let before = -1;
-    while (before !== backend.written) {
-      before = backend.written;
+    while (before !== ticks.backend.written) {
+      before = ticks.backend.written;
       await new Promise(resolve => setTimeout(resolve, 200));
     }
     assert.ok(before < 5000, `${before} messages of 10 KB were written to a client that does not read`);
@@ -152,36 +144,36 @@ describe("a server stream over REST", () => {
   });
 
   it("a server stream over REST of HttpBody is raw bytes with the content type of its first message", async () => {
-    const response = await fetch(`${gateway.url}/v1/files/a?count=3`);
+    const response = await fetch(`${ticks.gateway.url}/v1/files/a?count=3`);
     assert.equal(response.headers.get("content-type"), "image/png");
     assert.equal(await response.text(), "123");
   });
 
   it("a server stream over REST of HttpBody that fails is cut off, so that it cannot be taken for complete", async () => {
-    const response = await fetch(`${gateway.url}/v1/files/a?count=3&fail=13`);
+    const response = await fetch(`${ticks.gateway.url}/v1/files/a?count=3&fail=13`);
     assert.equal(response.status, 200);
     await assert.rejects(response.text());
   });
 
   it("a server stream over REST of HttpBody is 304 where the client has what the backend's etag names", async () => {
-    backend.cancelled = 0;
+    ticks.backend.cancelled = 0;
     const headers = { "if-none-match": 'W/"v0", "v1"' };
-    const response = await fetch(`${gateway.url}/v1/files/a?count=1&early=true&hang=true`, { headers });
+    const response = await fetch(`${ticks.gateway.url}/v1/files/a?count=1&early=true&hang=true`, { headers });
     assert.deepEqual([response.status, response.headers.get("etag")], [304, '"v1"']);
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
   });
 
   it("a server stream over REST responds to HEAD with its head alone", async () => {
-    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`, { method: "HEAD" });
+    const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1`, { method: "HEAD" });
     assert.deepEqual([response.status, await response.text()], [200, ""]);
   });
 
   it("a server stream over REST ends in band at the deadline of its method, and at the one of the client's request", async () => {
     const body = '{"count":1,"hang":true}';
     const headers = { "content-type": "application/json" };
-    const own = await fetch(`${gateway.url}/v1/rooms/a:find`, { method: "POST", headers, body });
+    const own = await fetch(`${ticks.gateway.url}/v1/rooms/a:find`, { method: "POST", headers, body });
     assert.match(await own.text(), /\{"error":\{"code":4,"reason":"UPSTREAM_TIMEOUT"/);
-    const asked = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1&hang=true`, {
+    const asked = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1&hang=true`, {
       headers: { "x-request-timeout": "200ms" },
     });
     assert.match(await asked.text(), /,\{"error":\{"code":4,"reason":"UPSTREAM_TIMEOUT".*\}\}\]$/);
@@ -189,13 +181,13 @@ describe("a server stream over REST", () => {
 
   it("a server stream over REST counts its messages, and its duration does not count as latency", async () => {
     const labels = 'route="/v1/rooms/{room}/ticks",method="GET"';
-    const scrape = async (): Promise<string> => (await fetch(`${gateway.admin}/metrics`)).text();
+    const scrape = async (): Promise<string> => (await fetch(`${ticks.gateway.admin}/metrics`)).text();
     const latencies = (metrics: string) =>
       metrics
         .split("\n")
         .find(line => line.startsWith(`protogate_http_request_duration_seconds_count{${labels}`));
     const before = latencies(await scrape());
-    await (await fetch(`${gateway.url}/v1/rooms/a/ticks?count=7`)).text();
+    await (await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=7`)).text();
     const metrics = await scrape();
     assert.match(metrics, new RegExp(`protogate_streams_ended_total\\{${labels},reason="ok"\\} [1-9]`));
     assert.match(
@@ -208,43 +200,33 @@ describe("a server stream over REST", () => {
 });
 
 describe("server-sent events", () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(
-      backend.port,
-      "methods: { Watch: { stream: sse, sse: { id: seq, event: kind, last_event_id: since, retry: 3s, heartbeat: 100ms } } }",
-    );
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks(
+    "methods: { Watch: { stream: sse, sse: { id: seq, event: kind, last_event_id: since, retry: 3s, heartbeat: 100ms } } }",
+  );
 
   it("carry the id and the retry time that the configuration names", async () => {
-    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1`);
+    const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1`);
     assert.equal(response.headers.get("content-type"), "text/event-stream");
     assert.equal(response.headers.get("cache-control"), "no-cache");
     assert.equal(await response.text(), `retry:3000\n\nid:1\nevent:\ndata:${one}\n\n`);
   });
 
   it("server-sent events go on behind Last-Event-ID, which beats the parameter of the first request", async () => {
-    const response = await fetch(`${gateway.url}/v1/rooms/a/ticks?count=1&since=1`, {
+    const response = await fetch(`${ticks.gateway.url}/v1/rooms/a/ticks?count=1&since=1`, {
       headers: { "last-event-id": "41" },
     });
     assert.match(await response.text(), /\nid:42\n/);
   });
 
   it("server-sent events refuse a Last-Event-ID that is no value of its field", async () => {
-    const { status, json } = await send(`${gateway.url}/v1/rooms/a/ticks`, {
+    const { status, json } = await send(`${ticks.gateway.url}/v1/rooms/a/ticks`, {
       headers: { "last-event-id": "x" },
     });
     assert.deepEqual([status, json.reason], [400, "INVALID_VALUE"]);
   });
 
   it("begin with 200 and a comment after one heartbeat, while the backend is silent", async () => {
-    const response = await open(`${gateway.url}/v1/rooms/a/ticks?hang=true`);
+    const response = await open(`${ticks.gateway.url}/v1/rooms/a/ticks?hang=true`);
     assert.equal(response.statusCode, 200);
     assert.equal(await until(response, ":\n\n:\n\n".slice(0, 3)), "retry:3000\n\n:\n\n");
     response.destroy();

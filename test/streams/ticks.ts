@@ -1,3 +1,4 @@
+import { after, before } from "node:test";
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { startTestGateway, type TestGateway } from "../gateway/harness.js";
@@ -201,4 +202,28 @@ telemetry: { log: { level: info } }
 ${yaml}`,
     { "protos/ticks.proto": ticksProto, ...files },
   );
+}
+
+/** What `serveTicks` has started, while tests run. */
+export interface TicksSystem {
+  readonly backend: TicksBackend;
+  readonly gateway: TestGateway;
+}
+
+/** Has a backend and a gateway in front of it run for the tests of a group or a file. Parameters: see `startTicksGateway`. */
+export function serveTicks(
+  service = "",
+  yaml = "",
+  files: Readonly<Record<string, string>> = {},
+): TicksSystem {
+  const system = {} as { backend: TicksBackend; gateway: TestGateway };
+  before(async () => {
+    system.backend = await startTicks();
+    system.gateway = await startTicksGateway(system.backend.port, service, yaml, files);
+  });
+  after(async () => {
+    await system.gateway.close();
+    await system.backend.close();
+  });
+  return system;
 }

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { Authority, withoutOpenssl } from "../../auth/certificates.js";
 import { signShared } from "../../auth/tokens.js";
 import { engineUnderTest } from "../../engine.js";
-import type { TestGateway } from "../../gateway/harness.js";
 import { startKinds } from "../../peers/clients/backend.js";
 import { startKindsGateway } from "../../peers/clients/gateway.js";
-import { startTicks, startTicksGateway, type TicksBackend } from "../../streams/ticks.js";
+import { serveTicks } from "../../streams/ticks.js";
 
 const secret = "0123456789abcdef0123456789abcdef";
 const yaml = `
@@ -34,18 +33,9 @@ interface Opened {
 }
 
 describe(`guards of streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 }, () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(backend.port, service, yaml);
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks(service, yaml);
 
-  const url = (path: string): string => gateway.url.replace("http", "ws") + path;
+  const url = (path: string): string => ticks.gateway.url.replace("http", "ws") + path;
 
   async function handshake(path: string, headers: Record<string, string>): Promise<Opened> {
     const client = new WebSocket(url(path), { headers });
@@ -65,7 +55,7 @@ describe(`guards of streams over WebSocket on ${engineUnderTest()}`, { timeout: 
     const cases: [Record<string, string>, number][] = [
       [{}, 401],
       [{ cookie }, 101],
-      [{ cookie, origin: gateway.url }, 101],
+      [{ cookie, origin: ticks.gateway.url }, 101],
       // Allowed to open sockets, by "*", which lets no cookie count.
       [{ cookie, origin: "https://evil.example" }, 401],
       [{ cookie, origin: "null" }, 401],
@@ -102,7 +92,7 @@ describe(`guards of streams over WebSocket on ${engineUnderTest()}`, { timeout: 
   });
 
   test("a client that sends faster than the backend takes is held or ended with 4429", async () => {
-    backend.cancelled = 0;
+    ticks.backend.cancelled = 0;
     const client = new WebSocket(url("/v1/rooms/a/sends"));
     client.on("error", () => undefined);
     let code: number | undefined;
@@ -127,7 +117,7 @@ describe(`guards of streams over WebSocket on ${engineUnderTest()}`, { timeout: 
     } else {
       assert.equal(code, 4429);
     }
-    await backend.onCancelled();
+    await ticks.backend.onCancelled();
   });
 });
 

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { WebSocket } from "ws";
 import { engineUnderTest } from "../../engine.js";
-import { send, type TestGateway } from "../../gateway/harness.js";
-import { startTicks, startTicksGateway, type TicksBackend } from "../../streams/ticks.js";
+import { send } from "../../gateway/harness.js";
+import { serveTicks, startTicksGateway } from "../../streams/ticks.js";
 
 interface Ended {
   /** The frames before the close, parsed where they are JSON. */
@@ -28,18 +28,9 @@ server: { drain: 300ms }
 `;
 
 describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 }, () => {
-  let backend: TicksBackend;
-  let gateway: TestGateway;
-  before(async () => {
-    backend = await startTicks();
-    gateway = await startTicksGateway(backend.port, "limits: { body: 96KiB }, auth: none", yaml);
-  });
-  after(async () => {
-    await gateway.close();
-    await backend.close();
-  });
+  const ticks = serveTicks("limits: { body: 96KiB }, auth: none", yaml);
 
-  const url = (path: string): string => `ws://127.0.0.1:${gateway.httpPort}${path}`;
+  const url = (path: string): string => `ws://127.0.0.1:${ticks.gateway.httpPort}${path}`;
 
   async function open(path: string, options: WebSocket.ClientOptions = {}): Promise<WebSocket> {
     const client = new WebSocket(url(path), { perMessageDeflate: false, ...options });
@@ -98,13 +89,13 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("a client stream ends with the control frame, and its response is one frame", async () => {
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     const { frames, code } = await run("/v1/rooms/a/sends", ['{"seq":1}', '{"seq":2}', end]);
     assert.deepEqual([frames, code], [[{ room: "a", count: 2, bytes: "7" }], 1000]);
   });
 
   test("both sides talk at once on a POST template, path in the first message", async () => {
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     const client = await open("/v1/rooms/a:talk");
     client.send('{"seq":1,"text":"x"}');
     assert.equal(String((await once(client, "message"))[0]), '{"room":"a","seq":"2","text":"x"}');
@@ -116,21 +107,21 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("a rule without body takes whole messages, path and query in the first", async () => {
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     const { frames, code } = await run("/v1/rooms/a/live?kind=k", ['{"seq":1}', '{"seq":2}', end]);
     assert.equal(code, 1000);
     assert.equal(frames.length, 2);
     assert.deepEqual(
-      backend.received.map(({ message }) => [message.room, message.kind, message.seq]),
+      ticks.backend.received.map(({ message }) => [message.room, message.kind, message.seq]),
       [
         ["a", "k", 1],
         ["", "", 2],
       ],
     );
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     assert.equal((await run("/v1/rooms/a/live?kind=k", [end])).code, 1000);
     assert.deepEqual(
-      backend.received.map(({ message }) => [message.room, message.kind]),
+      ticks.backend.received.map(({ message }) => [message.room, message.kind]),
       [["a", "k"]],
     );
   });
@@ -231,7 +222,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("an unsupported version of WebSocket gets 426 and the supported one", async () => {
-    const socket = connect(gateway.httpPort, "127.0.0.1");
+    const socket = connect(ticks.gateway.httpPort, "127.0.0.1");
     socket.write(
       "GET /v1/rooms/a/ticks HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n" +
         "sec-websocket-version: 8\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
@@ -247,7 +238,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
 
   test("a page of the own origin may open a socket, and extensions that it offers are declined", async () => {
     const client = new WebSocket(url("/v1/rooms/a/ticks?hang=true"), {
-      headers: { origin: `http://127.0.0.1:${gateway.httpPort}` },
+      headers: { origin: `http://127.0.0.1:${ticks.gateway.httpPort}` },
     });
     const [[response]] = await Promise.all([once(client, "upgrade"), once(client, "open")]);
     assert.equal(response.headers["sec-websocket-extensions"], undefined);
@@ -257,11 +248,11 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
 
   test("a client that leaves cancels the call, with a close frame and without", async () => {
     for (const leave of [(client: WebSocket) => client.close(), (client: WebSocket) => client.terminate()]) {
-      backend.cancelled = 0;
+      ticks.backend.cancelled = 0;
       const client = await open("/v1/rooms/a/ticks?count=1&hang=true");
       await once(client, "message");
       leave(client);
-      await backend.onCancelled();
+      await ticks.backend.onCancelled();
     }
   });
 
@@ -273,7 +264,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("10,000 tiny messages all arrive", async () => {
-    backend.received.length = 0;
+    ticks.backend.received.length = 0;
     const client = await open("/v1/rooms/a:talk");
     let got = 0;
     client.on("message", () => got++);
@@ -283,15 +274,15 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("a client that does not read stops the backend, and gets all once it does", async () => {
-    backend.written = 0;
+    ticks.backend.written = 0;
     const client = await open("/v1/rooms/a/ticks?count=20000&size=4000");
     client.pause();
     let before = -1;
-    while (before !== backend.written || before === 0) {
-      before = backend.written;
+    while (before !== ticks.backend.written || before === 0) {
+      before = ticks.backend.written;
       await new Promise(resolve => setTimeout(resolve, 200));
     }
-    assert.ok(backend.written < 15_000, `${backend.written} messages were read of the backend`);
+    assert.ok(ticks.backend.written < 15_000, `${ticks.backend.written} messages were read of the backend`);
     let got = 0;
     client.on("message", () => got++);
     client.resume();
@@ -299,8 +290,8 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("frames that break RFC 6455 end the call", async () => {
-    backend.cancelled = 0;
-    const socket: Socket = connect(gateway.httpPort, "127.0.0.1");
+    ticks.backend.cancelled = 0;
+    const socket: Socket = connect(ticks.gateway.httpPort, "127.0.0.1");
     socket.on("error", () => undefined);
     socket.write(
       "GET /v1/rooms/a:talk HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n" +
@@ -310,15 +301,17 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
     socket.resume();
     socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe]));
     await once(socket, "close");
-    await gateway.logged(
+    await ticks.gateway.logged(
       line => line.status === 101 && (line.reason === "MALFORMED_REQUEST" || line.reason === "CLIENT_CLOSED"),
     );
   });
 
   test("sockets are counted and logged with their end, and are in no latency", async () => {
-    const line = await gateway.logged(({ status, grpc_code }) => status === 101 && grpc_code === "NOT_FOUND");
+    const line = await ticks.gateway.logged(
+      ({ status, grpc_code }) => status === 101 && grpc_code === "NOT_FOUND",
+    );
     assert.deepEqual([line.method, line.route, line.reason], ["GET", "/v1/rooms/{room}/ticks", "NOT_FOUND"]);
-    const { text } = await send(`${gateway.admin}/metrics`);
+    const { text } = await send(`${ticks.gateway.admin}/metrics`);
     assert.match(
       text,
       /^protogate_streams_ended_total\{route="\/v1\/rooms\/\{room\}\/ticks",method="GET",reason="ok"\} [1-9]/m,
@@ -335,7 +328,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
   });
 
   test("a gateway that shuts down lets a socket finish, and ends it in band when the time is over", async () => {
-    const own = await startTicksGateway(backend.port, "", "server: { drain: 500ms }");
+    const own = await startTicksGateway(ticks.backend.port, "", "server: { drain: 500ms }");
     const client = new WebSocket(`ws://127.0.0.1:${own.httpPort}/v1/rooms/a:talk`);
     await once(client, "open");
     client.send("{}");
@@ -350,7 +343,7 @@ describe(`streams over WebSocket on ${engineUnderTest()}`, { timeout: 120_000 },
 
   test("a socket outlives a reload, and is ended in band when the time to drain is over", async () => {
     const client = await open("/v1/rooms/a:talk");
-    await gateway.reload();
+    await ticks.gateway.reload();
     client.send('{"seq":1}');
     await once(client, "message");
     const [[last], [code]] = await Promise.all([once(client, "message"), once(client, "close")]);
