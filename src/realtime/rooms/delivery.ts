@@ -2,10 +2,11 @@ import { gatewayError } from "../../status/failure.js";
 import type { Message, Notice } from "../brokers/broker.js";
 import type { RealtimeMetrics } from "../metrics.js";
 import type { FanOut } from "./fan-out.js";
+import type { HeldDelivery } from "./held-delivery.js";
 import type { OpenSockets } from "./open-sockets.js";
 import { hasFullShare, isFull, isOverfull, isOverfullOfNotices, type RoomPacer } from "./room-pacer.js";
 import type { SlowConsumers } from "./slow-consumers.js";
-import type { HeldDelivery, Room, Socket } from "./socket.js";
+import type { Room, Socket } from "./socket.js";
 
 export interface DeliveryOwner {
   readonly metrics: RealtimeMetrics;
@@ -29,12 +30,14 @@ export class Delivery {
   }
 
   message(room: Room, message: Message): void {
-    if (this.#pacer.isFree(room)) this.#message(room, message);
+    const mustWait = (): boolean => message.epoch !== room.epoch;
+    if (this.#pacer.isFree(room, mustWait())) this.#message(room, message);
     else if (isOverfull(room)) this.#holdGap(room, message.epoch, message.seq, message.seq);
     else
       this.#pacer.hold(room, {
         byteLength: message.text.length,
         deliver: () => this.#message(room, message),
+        mustWait,
       });
   }
 
@@ -47,7 +50,7 @@ export class Delivery {
 
   /** Messages of that epoch, from one to another, are not known to this node. */
   gap(room: Room, epoch: string, from: number, to: number): void {
-    if (this.#pacer.isFree(room)) this.#gap(room, epoch, from, to);
+    if (this.#pacer.isFree(room, true)) this.#gap(room, epoch, from, to);
     else this.#holdGap(room, epoch, from, to);
   }
 
@@ -108,6 +111,10 @@ class HeldGap implements HeldDelivery {
 
   deliver(): void {
     this.apply(this);
+  }
+
+  mustWait(): boolean {
+    return true;
   }
 }
 

@@ -1,8 +1,8 @@
 import { count, type RealtimeMetrics, type SentType } from "../metrics.js";
 import type { Publisher } from "./connection.js";
-import { costOf, noticeCost, type RoomPacer, turnBudget } from "./room-pacer.js";
+import { costOf, noticeCost, type RoomPacer, turnBudget, writeCost } from "./room-pacer.js";
 import type { RoomTraces } from "./room-traces.js";
-import type { DeferredFanOut, Room, Socket } from "./socket.js";
+import type { Room, Socket } from "./socket.js";
 
 /** Bytes. */
 export interface FanOutLimits {
@@ -22,8 +22,8 @@ export interface Deferral {
    * @returns those that wait
    */
   defer(room: Room, seq: number, first: number): readonly Socket[];
-  /** @returns false where the member no longer waits */
-  resume(socket: Socket, room: Room): boolean;
+  /** @returns the cost of what waited for it, in units of the budget of a turn; undefined where it no longer waits */
+  resume(socket: Socket, room: Room): number | undefined;
 }
 
 /** Most cost of a message in one turn; beyond it some members get it in later turns. */
@@ -70,11 +70,13 @@ export class FanOut {
     const bytes = Buffer.byteLength(text);
     const span = seq === 0 ? undefined : this.traces?.delivery(room.name);
     const perMember = costOf(1, bytes);
-    const exceedsTurn = (room.members.size - room.lagging) * perMember > maxTurnCost;
+    const memberCost = perMember + writeCost;
+    const exceedsTurn = (room.members.size - room.lagging) * memberCost > maxTurnCost;
     const deferred = exceedsTurn
-      ? this.deferral.defer(room, seq, Math.ceil(turnBudget / perMember))
+      ? this.deferral.defer(room, seq, Math.ceil(turnBudget / memberCost))
       : undefined;
     room.backlog?.add(type, text, bytes, seq, except);
+    if (room.deferredFanOut !== undefined) room.deferredFanOut.frames++;
     const skipped = except?.unsubscribe(room.topic) === true;
     let recipients = room.members.size - room.lagging;
     if (except?.rooms.get(room.name) === room && except.lag?.has(room) !== true) recipients--;
@@ -82,7 +84,7 @@ export class FanOut {
       const started = performance.now();
       for (const publisher of this.#publishers) publisher.publish(room.topic, text);
       count(this.metrics.sent[type], recipients, bytes);
-      this.pacer.spend(room, seq === 0 ? noticeCost * recipients : recipients, bytes);
+      this.pacer.spend(room, costOf(seq === 0 ? noticeCost * recipients : recipients, bytes));
       this.metrics.fannedOut(recipients + (deferred?.length ?? 0), performance.now() - started);
     }
     if (span !== undefined) {
@@ -92,7 +94,7 @@ export class FanOut {
       span.set("messaging.message.body.size", bytes);
       span.end();
     }
-    if (deferred !== undefined) this.pacer.begin(room, this.#deferredFanOut(room, deferred, bytes));
+    if (deferred !== undefined) this.#advanceLater(room, deferred);
     if (skipped) except.subscribe(room.topic);
     room.bytesSinceSweep += bytes;
     if (room.bytesSinceSweep < this.#quota) return;
@@ -100,16 +102,23 @@ export class FanOut {
     this.deferral.sweep(room);
   }
 
-  #deferredFanOut(room: Room, members: readonly Socket[], bytes: number): DeferredFanOut {
-    let next = 0;
-    return {
+  /** Members that are behind by several messages then get them in one write. */
+  #advanceLater(room: Room, members: readonly Socket[]): void {
+    const { deferredFanOut } = room;
+    if (deferredFanOut !== undefined) {
+      for (const member of members) deferredFanOut.members.push(member);
+      return;
+    }
+    const waiting = [...members];
+    this.pacer.begin(room, {
+      members: waiting,
+      frames: 1,
       advance: () => {
-        for (const end = Math.min(next + membersPerStep, members.length); next < end; next++) {
-          const member = members[next] as Socket;
-          if (this.deferral.resume(member, room)) this.pacer.spend(room, 1, bytes);
+        for (const member of waiting.splice(0, membersPerStep)) {
+          this.pacer.spend(room, this.deferral.resume(member, room) ?? 0);
         }
-        return next < members.length;
+        return waiting.length > 0;
       },
-    };
+    });
   }
 }

@@ -1,4 +1,5 @@
-import type { DeferredFanOut, HeldDelivery, Room, Socket } from "./socket.js";
+import type { HeldDelivery } from "./held-delivery.js";
+import type { DeferredFanOut, Room, Socket } from "./socket.js";
 
 /**
  * The budget of deliveries of one turn of the event loop, in units of `costOf`, about a microsecond each. Less would
@@ -12,10 +13,12 @@ const minScheduledCost = turnBudget / 8;
 /** Most frames that may wait in one room for later turns, and their bytes. Beyond it messages are refused. */
 const maxHeld = 4096;
 const maxHeldBytes = 16 * 1024 ** 2;
+/** Most frames that are sent before all members have the first of them. */
+const maxTogether = 32;
 /** Most cost of notices of one room that are not a digest, while they wait or in a second: about 0.4 seconds of work. */
 const maxNoticeCost = 400_000;
 /** The cost of a write, which takes all frames of a turn for one socket. */
-const writeCost = 8;
+export const writeCost = 8;
 
 export interface PacerOwner {
   /** False for a room that its last member has left: its waiting frames are dropped. */
@@ -38,9 +41,9 @@ export class RoomPacer {
     this.#owner = owner;
   }
 
-  /** Whether the room can send a message now. */
-  isFree(room: Room): boolean {
-    return room.held.length === 0 && room.deferredFanOut === undefined && this.#spent < turnBudget;
+  /** Whether the room can send a message now. @param last all members must have the last message before */
+  isFree(room: Room, last = false): boolean {
+    return room.held.length === 0 && !isBlocked(room, last) && this.#spent < turnBudget;
   }
 
   /** Whether the room can send a notice now. */
@@ -65,16 +68,15 @@ export class RoomPacer {
     this.#schedule();
   }
 
-  /** The room's last message goes to more members in turns to come, before anything else does. */
+  /** The room's last message goes to more members in turns to come. */
   begin(room: Room, deferredFanOut: DeferredFanOut): void {
     room.deferredFanOut = deferredFanOut;
     this.#waiting.add(room);
     this.#schedule();
   }
 
-  /** Charges the turn for a frame. @param bytes of the frame */
-  spend(room: Room, recipients: number, bytes: number): void {
-    const cost = costOf(recipients, bytes);
+  /** Charges the turn for deliveries. @param cost in units of its budget */
+  spend(room: Room, cost: number): void {
     room.spent += cost;
     this.#spent += cost;
     if (this.#spent > minScheduledCost) this.#schedule();
@@ -108,6 +110,8 @@ export class RoomPacer {
 
   #resume(room: Room, share: number): void {
     room.spent = 0;
+    // First to members who have the last message: the others get this one with it, in one write.
+    if (room.deferredFanOut !== undefined) this.#deliver(room, room.held, share / 2);
     while (room.deferredFanOut !== undefined && room.spent < share) {
       if (!this.#attempt(() => room.deferredFanOut?.advance() === true)) room.deferredFanOut = undefined;
     }
@@ -117,8 +121,9 @@ export class RoomPacer {
 
   #deliver(room: Room, queue: HeldDelivery[], share: number): void {
     let delivered = 0;
-    for (; delivered < queue.length && room.deferredFanOut === undefined && room.spent < share; delivered++) {
+    for (; delivered < queue.length && room.spent < share; delivered++) {
       const held = queue[delivered] as HeldDelivery;
+      if (isBlocked(room, held.mustWait?.() === true)) break;
       room.heldBytes -= held.byteLength;
       this.#attempt(() => held.deliver());
     }
@@ -133,6 +138,11 @@ export class RoomPacer {
       return undefined;
     }
   }
+}
+
+/** Whether members who wait for a message must get it before the room sends another. */
+function isBlocked({ deferredFanOut }: Room, last: boolean): boolean {
+  return deferredFanOut !== undefined && (last || deferredFanOut.frames >= maxTogether);
 }
 
 /** Whether so much waits in the room that further messages are refused. */

@@ -5,6 +5,7 @@ import { Backlog } from "./backlog.js";
 import { CatchUp } from "./catch-up.js";
 import type { Deferral } from "./fan-out.js";
 import { ReplayBudget } from "./replay-budget.js";
+import { costOf, writeCost } from "./room-pacer.js";
 import type { Lag, Room, Socket } from "./socket.js";
 import { ThrottledCloser } from "./throttled-closer.js";
 
@@ -110,13 +111,16 @@ export class SlowConsumers implements Deferral {
     return deferred;
   }
 
-  resume(socket: Socket, room: Room): boolean {
+  resume(socket: Socket, room: Room): number | undefined {
     const lag = socket.lag?.get(room);
-    if (lag?.deferred !== true) return false;
+    if (lag?.deferred !== true) return undefined;
     lag.deferred = false;
+    let cost = writeCost;
+    for (let entry = lag.position?.next; entry !== undefined; entry = entry.next)
+      cost += costOf(1, entry.bytes);
     this.#catchUp.run(socket, room);
     if (socket.lag?.get(room) === lag) this.#behind.add(socket);
-    return true;
+    return cost;
   }
 
   /**

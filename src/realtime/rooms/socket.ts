@@ -4,6 +4,7 @@ import type { Replay, RoomPosition } from "../brokers/broker.js";
 import type { RoomFrame } from "../chat/frames.js";
 import type { Backlog, BacklogEntry } from "./backlog.js";
 import type { Connection } from "./connection.js";
+import type { HeldDelivery } from "./held-delivery.js";
 import type { ReplayBudget } from "./replay-budget.js";
 import type { RoomKind, RoomToken } from "./room-kinds.js";
 
@@ -342,6 +343,10 @@ interface Undelivered extends RoomPosition {
 
 /** Members that a message goes to in turns of the event loop to come. */
 export interface DeferredFanOut {
+  /** They wait, in order. */
+  readonly members: Socket[];
+  /** That the room has sent since it began. */
+  frames: number;
   /** Sends it to a few more members. @returns false where that were the last ones */
   advance(): boolean;
 }
@@ -349,12 +354,4 @@ export interface DeferredFanOut {
 /** The frame of every message of a room, up to the sender's name. */
 export function messageHead(room: string): string {
   return `{"type":"receive-message","room_id":${JSON.stringify(room)},"from":`;
-}
-
-/** Something that a room sends in a later turn. */
-export interface HeldDelivery {
-  readonly byteLength: number;
-  deliver(): void;
-  /** Called instead of `deliver` where the room has closed. */
-  drop?(): void;
 }
