@@ -3,7 +3,7 @@ import type { TObject } from "typebox";
 import { checkPath, checkServerUrls } from "../../config/check.js";
 import type { Path } from "../../config/diagnostic.js";
 import type { Findings } from "../../config/findings.js";
-import { choice, type DraftOf, type Loaded, mapping, text } from "../../config/schema.js";
+import { choice, type DraftOf, duration, type Loaded, mapping, text } from "../../config/schema.js";
 import { Type } from "../../config/type-builder.js";
 import { readFileSync } from "../../net/files.js";
 import { checkClientTls, readClientTls, tlsBesideUrl } from "../../upstream/client-tls.js";
@@ -28,6 +28,16 @@ const prefix = text("token", {
   default: "protogate",
 });
 
+const lease = duration(
+  {
+    description:
+      "How long the others wait for a gateway that is silent, before they announce that its members have left, and feed its rooms. The same on all gateways.",
+    default: "15s",
+  },
+  2000,
+  300_000,
+);
+
 const MemorySchema = mapping(
   { type: choice(["memory"], { description: "In this process alone." }) },
   "Rooms of one process.",
@@ -46,6 +56,7 @@ const NatsSchema = mapping(
         "nats://user:password@host:port or tls://host:port, several with commas between. A user without password is a token.",
     }),
     prefix,
+    lease,
     tls: tlsBesideUrl,
     credentials: Type.Optional(
       text("keyPath", { description: "File with the JWT and the seed of a user (`.creds`)." }),
@@ -65,10 +76,11 @@ const nats = {
     if (urls.some(({ username }) => username !== ""))
       findings.error([...at, "credentials"], "the URL has a user, too; expected one of them");
   },
-  create: async ({ tls, credentials, ...config }, context) =>
+  create: async ({ tls, credentials, lease: leaseMs, ...config }, context) =>
     (await import("./nats-broker.js")).createNatsBroker({
       ...config,
       ...context,
+      leaseMs,
       tls: readClientTls(tls),
       credentials: credentials === undefined ? undefined : readFileSync(credentials),
     }),
@@ -82,7 +94,7 @@ function checkCredentials(at: Path, file: string, findings: Findings): void {
 }
 
 const RedisSchema = mapping(
-  { type: choice(["redis"], { description: "Redis 6.2 or later." }), prefix, ...redisServersKeys },
+  { type: choice(["redis"], { description: "Redis 6.2 or later." }), prefix, lease, ...redisServersKeys },
   "Rooms that several gateways share through Redis.",
 );
 
@@ -92,8 +104,13 @@ const redis = {
     checkPrefix(at, config, findings);
     checkRedisServers(at, config, findings);
   },
-  create: async ({ tls, ...config }, context) =>
-    (await import("./redis-broker.js")).createRedisBroker({ ...config, ...context, tls: readClientTls(tls) }),
+  create: async ({ tls, lease: leaseMs, ...config }, context) =>
+    (await import("./redis-broker.js")).createRedisBroker({
+      ...config,
+      ...context,
+      leaseMs,
+      tls: readClientTls(tls),
+    }),
 } satisfies BrokerType<typeof RedisSchema>;
 
 /** Every kind of broker by its `type`; a new one is its own file and an entry here. */

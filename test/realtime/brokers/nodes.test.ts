@@ -18,7 +18,7 @@ const kinds: readonly Kind[] = [
 ];
 
 async function node(t: TestContext, type: Kind["name"], port: number): Promise<TestServer> {
-  const config: BrokerConfig = { type, url: `${type}://127.0.0.1:${port}`, prefix: "nodes" };
+  const config: BrokerConfig = { type, url: `${type}://127.0.0.1:${port}`, prefix: "nodes", lease: 15_000 };
   return serve(t, { broker: await loadBroker(config, { history, logger: undefined }) });
 }
 

@@ -114,11 +114,14 @@ export interface Wire {
   readonly port: number;
   cut(): Promise<void>;
   mend(): Promise<void>;
+  /** Resolves once a short text has passed to the server. */
+  passed(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startWire(to: number): Promise<Wire> {
   const sockets = new Set<Socket>();
+  const looks = new Set<(chunk: Buffer) => void>();
   let server: Server | undefined;
   const cut = async (): Promise<void> => {
     const closing = server;
@@ -140,6 +143,9 @@ export async function startWire(to: number): Promise<Wire> {
           far.destroy();
         });
       }
+      near.on("data", (chunk: Buffer) => {
+        for (const look of looks) look(chunk);
+      });
       near.pipe(far);
       far.pipe(near);
     });
@@ -154,6 +160,16 @@ export async function startWire(to: number): Promise<Wire> {
     mend: async () => {
       await listen(port);
     },
+    passed: text =>
+      new Promise(resolve => {
+        const look = (chunk: Buffer): void => {
+          if (!chunk.includes(text)) return;
+          looks.delete(look);
+          // Behind the pipe.
+          setImmediate(resolve);
+        };
+        looks.add(look);
+      }),
     close: cut,
   };
 }
