@@ -48,7 +48,12 @@ test("a broker has its own keys", () => {
   const { realtime } = workspace.config(
     `listeners: ${listeners}\nrealtime: { broker: { type: redis, url: "redis://127.0.0.1:6379/0" } }`,
   );
-  assert.deepEqual(realtime?.broker, { type: "redis", url: "redis://127.0.0.1:6379/0", prefix: "protogate" });
+  assert.deepEqual(realtime?.broker, {
+    type: "redis",
+    url: "redis://127.0.0.1:6379/0",
+    prefix: "protogate",
+    lease: 15_000,
+  });
   assert.match(
     problems("realtime: { broker: { type: kafka } }")[0] ?? "",
     /expected memory, nats or redis, found "kafka"/,
@@ -84,6 +89,9 @@ for (const [broker, expected] of [
     '{ type: nats, url: "nats://joe@a:1", credentials: ./gateway.yaml }',
     /the URL has a user, too; expected one/,
   ],
+  ['{ type: nats, url: "nats://a:1", lease: 1s }', /expected .*2s.*, found "1s"/],
+  ['{ type: redis, url: "redis://a:1", lease: 6m }', /expected .*5m.*, found "6m"/],
+  ["{ type: memory, lease: 15s }", /unknown key "lease"/],
   ['{ type: nats, url: "nats://a:1, http://b:2" }', /expected nats:\/\/host:port or tls:\/\/host:port/],
 ] as const) {
   test(`the broker ${broker} is refused with ${expected.source}`, () => {
