@@ -109,10 +109,10 @@ export class StreamConnection extends FallbackConnection {
       this.close();
     } else if (idleMs !== undefined && silentMs >= idleMs - pingTime(idleMs) && !this.#pinged) {
       this.#pinged = true;
-      this.#write(ping);
+      this.#write(new EventText(ping));
     } else if (now - this.#writtenAt >= commentMs) {
       // Proxies end connections on which nothing happens.
-      this.#write(comment);
+      this.#write(new EventText(comment));
     }
   }
 
@@ -160,5 +160,5 @@ export class StreamConnection extends FallbackConnection {
   }
 }
 
-const comment = new EventText(":\n\n");
-const ping = new EventText("event: ping\ndata: {}\n\n");
+const comment = ":\n\n";
+const ping = "event: ping\ndata: {}\n\n";
