@@ -158,6 +158,46 @@ for (const { type, program, start, writes } of brokers) {
       server.resume();
       await new Reader(client).until(id => id === sent);
     });
+
+    /** Two gateways in processes of their own; the first has the stream. */
+    async function two(t: TestContext) {
+      const { backend, shared } = await surround(t, type, start);
+      const listeners =
+        "listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
+      const yaml = `${listeners}${shared}`;
+      const gateways = [serve(yaml, pricesProto), serve(yaml, pricesProto)] as const;
+      t.after(() => Promise.all(gateways.map(each => each.close())));
+      const realtime = async (each: Served) => (await each.logged(({ msg }) => msg === "ready")).realtime;
+      await member(t, await realtime(gateways[0]));
+      await backend.until(() => backend.open.length === 1);
+      const reader = new Reader(await member(t, await realtime(gateways[1])));
+      steadily(t, backend);
+      await reader.until(id => id >= 50);
+      return { backend, holder: gateways[0], reader };
+    }
+
+    test(`over ${type} a gateway takes over the feed of one that was killed, and members get every message once`, async t => {
+      const { backend, holder, reader } = await two(t);
+      holder.signal("SIGKILL");
+      await backend.until(() => backend.watches.length === 2);
+      const taken = Number(backend.watches[1]?.request.after_id);
+      await reader.until(id => id >= taken + 200);
+    });
+
+    test(`over ${type} a gateway that goes on after another has taken over its feed publishes nothing, and members get every message once`, async t => {
+      const { backend, holder, reader } = await two(t);
+      holder.signal("SIGSTOP");
+      await backend.until(() => backend.watches.length === 2);
+      const taken = Number(backend.watches[1]?.request.after_id);
+      await reader.until(id => id >= taken + 200);
+      assert.equal(backend.open.length, 2);
+      holder.signal("SIGCONT");
+      await holder.logged(({ msg }) => /another gateway feeds the room/.test(String(msg)));
+      await backend.until(() => backend.open.length === 1);
+      assert.equal(backend.watches.length, 2);
+      const last = backend.price();
+      await reader.until(id => id >= last + 50);
+    });
   });
 }
 
@@ -204,50 +244,6 @@ test("a reload while nobody knows whether a message was stored loses none that c
     [5, 5],
     [6, 6],
   ]);
-});
-
-describe("rooms fed by streams of gateways that die or are suspended", {
-  skip: missing("redis-server"),
-}, () => {
-  /** Two gateways in processes of their own; the first has the stream. */
-  async function two(t: TestContext) {
-    const { backend, shared } = await surround(t, "redis", startRedis);
-    const listeners =
-      "listeners: { http: { address: 127.0.0.1:0 }, realtime: { address: 127.0.0.1:0 }, admin: { address: 127.0.0.1:0 } }\n";
-    const yaml = `${listeners}${shared}`;
-    const gateways = [serve(yaml, pricesProto), serve(yaml, pricesProto)] as const;
-    t.after(() => Promise.all(gateways.map(each => each.close())));
-    const realtime = async (each: Served) => (await each.logged(({ msg }) => msg === "ready")).realtime;
-    await member(t, await realtime(gateways[0]));
-    await backend.until(() => backend.open.length === 1);
-    const reader = new Reader(await member(t, await realtime(gateways[1])));
-    steadily(t, backend);
-    await reader.until(id => id >= 50);
-    return { backend, holder: gateways[0], reader };
-  }
-
-  test("a gateway takes over the feed of one that was killed, and members get every message once", async t => {
-    const { backend, holder, reader } = await two(t);
-    holder.signal("SIGKILL");
-    await backend.until(() => backend.watches.length === 2);
-    const taken = Number(backend.watches[1]?.request.after_id);
-    await reader.until(id => id >= taken + 200);
-  });
-
-  test("a gateway that goes on after another has taken over its feed publishes nothing, and members get every message once", async t => {
-    const { backend, holder, reader } = await two(t);
-    holder.signal("SIGSTOP");
-    await backend.until(() => backend.watches.length === 2);
-    const taken = Number(backend.watches[1]?.request.after_id);
-    await reader.until(id => id >= taken + 200);
-    assert.equal(backend.open.length, 2);
-    holder.signal("SIGCONT");
-    await holder.logged(({ msg }) => /another gateway feeds the room/.test(String(msg)));
-    await backend.until(() => backend.open.length === 1);
-    assert.equal(backend.watches.length, 2);
-    const last = backend.price();
-    await reader.until(id => id >= last + 50);
-  });
 });
 
 describe("rooms fed by a stream of one of two workers", { skip: await uwsSkipped() }, () => {
