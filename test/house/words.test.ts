@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 
-const root = resolve(import.meta.dirname, "../../src");
+const root = resolve(import.meta.dirname, "../..");
+const roots: readonly string[] = ["src", "clients/js/src"];
 
 /**
- * Words of everyday speech that no name in the source has, each with the terms of docs/glossary.md that stand for it:
+ * Words of everyday speech that no name in the source of the gateway and its clients has, each with the terms of docs/glossary.md that stand for it:
  * a reader who meets one thing under two names looks for two things.
  */
 const refused: Readonly<Record<string, string>> = {
@@ -63,7 +64,11 @@ function wordsOf(name: string): readonly string[] {
 }
 
 test("names in the source use the terms of the glossary for requests, responses, decisions and positions", () => {
-  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(file => file.endsWith(".ts"));
+  const files = roots.flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter(file => file.endsWith(".ts"))
+      .map(file => join(folder, file)),
+  );
   const found = files.flatMap(file =>
     [...new Set(names(readFileSync(join(root, file), "utf8")))].flatMap(name =>
       wordsOf(name)

@@ -113,7 +113,7 @@ export class Client {
       keys: true,
       queue,
       retryDelay: linkOptions.backoff.min,
-      ask: (frame, onResponse) => this.#ask(frame, onResponse).response,
+      request: (frame, onResponse) => this.#request(frame, onResponse).response,
       remember: room => {
         if (this.state.state === "closed") throw new RealtimeError("CLOSED", "the client is closed");
         this.#rooms.set(room.name, room);
@@ -196,15 +196,15 @@ export class Client {
       if (signal?.aborted) throw signal.reason;
       await Promise.race([this.#opened(), new Promise<void>(resolve => (wake = resolve))]);
       if (over === undefined) {
-        const asked = this.#ask({ type: "call", method, body }, frame => {
+        const sent = this.#request({ type: "call", method, body }, frame => {
           clearTimeout(late);
           if (frame.type === "event") unread.push(frame);
           if (unread.length > maxUnread)
             end(new RealtimeError("SLOW_READER", `${maxUnread} events of ${method} are unread`));
           wake();
         });
-        ({ id } = asked);
-        asked.response.then(frame => {
+        ({ id } = sent);
+        sent.response.then(frame => {
           if (frame.type === "reply") unread.push(frame);
           end(undefined);
         }, end);
@@ -234,7 +234,7 @@ export class Client {
   }
 
   /** @param onFrame runs at once with each frame that has the id */
-  #ask(
+  #request(
     frame: ClientFrame,
     onFrame?: (frame: ServerFrame) => void,
   ): { readonly id: number; readonly response: Promise<ServerFrame> } {
@@ -275,7 +275,7 @@ export class Client {
     if (typeof this.#token !== "function") return;
     try {
       const token = await this.#token("expiring");
-      await this.#ask({ type: "refresh", token }).response;
+      await this.#request({ type: "refresh", token }).response;
     } catch (error) {
       const known = error instanceof RealtimeError;
       this.#events.emit("error", known ? error : new RealtimeError("NO_TOKEN", String(error)));

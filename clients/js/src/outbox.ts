@@ -27,7 +27,7 @@ export interface OutboxLink {
   /** Milliseconds before a message that was refused temporarily is sent again. */
   readonly retryDelay: number;
   /** @param onResponse called at once with the response, before the frames after it */
-  ask(frame: ClientFrame, onResponse?: (frame: ServerFrame) => void): Promise<ServerFrame>;
+  request(frame: ClientFrame, onResponse?: (frame: ServerFrame) => void): Promise<ServerFrame>;
 }
 
 interface Outgoing {
@@ -103,7 +103,7 @@ export class Outbox {
       ...(typeof message === "string" ? { type: "send-message", message } : { ...message, type: "publish" }),
       ...(keys && { key }),
     };
-    this.#link.ask(frame).then(
+    this.#link.request(frame).then(
       ({ epoch, seq, duplicate }) => {
         this.#sending = false;
         this.#remove(outgoing);

@@ -74,8 +74,8 @@ export class Room {
   readonly #link: RoomLink;
   readonly #options: RoomOptions;
   readonly #outbox: Outbox;
-  /** The user wants to be a member. */
-  #wanted: Deferred | undefined;
+  /** What `join` returns: from the request to join until the room is left. */
+  #requested: Deferred | undefined;
   #membership: Membership = "out";
   /** Joins that were begun; a token that comes later than the next of them is not used. */
   #joins = 0;
@@ -83,7 +83,7 @@ export class Room {
   /** Gaps up to that message are of before the first join. */
   #earlier = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #presence: "known" | "asked" | "stale" = "known";
+  #presence: "known" | "requested" | "stale" = "known";
 
   constructor(
     readonly name: string,
@@ -113,52 +113,52 @@ export class Room {
   /** @returns removes the listener */
   on<Name extends keyof RoomEvents>(name: Name, listener: (event: RoomEvents[Name]) => void): () => void {
     const off = this.#events.on(name, listener);
-    if (name === "members" && this.joined) this.#askPresence();
+    if (name === "members" && this.joined) this.#requestPresence();
     return off;
   }
 
   /** Resolves once it is a member, which it stays until `leave`. @throws RealtimeError where that is refused */
   join(): Promise<void> {
-    if (this.#wanted === undefined) {
+    if (this.#requested === undefined) {
       try {
         this.#link.remember(this);
       } catch (error) {
         return Promise.reject(error);
       }
-      this.#wanted = new Deferred();
+      this.#requested = new Deferred();
       this.#enter();
     }
-    return this.#wanted.promise;
+    return this.#requested.promise;
   }
 
   /** Resolves once the message is published. It is sent in turn, also after the connection was lost. */
   send(message: string | JsonMessage, { timeout = 60_000 }: SendOptions = {}): Promise<Sent> {
-    if (this.#wanted === undefined)
+    if (this.#requested === undefined)
       return Promise.reject(new RealtimeError("NOT_JOINED", `join the room "${this.name}" first`));
     return this.#outbox.send(message, timeout);
   }
 
   /** Sends a message without history or number, such as a typing notice, once. @throws RealtimeError where it fails */
   async sendEphemeral(message: JsonMessage): Promise<void> {
-    await this.#link.ask({ ...message, type: "publish", room_id: this.name, ephemeral: true });
+    await this.#link.request({ ...message, type: "publish", room_id: this.name, ephemeral: true });
   }
 
   async presence(): Promise<Presence> {
-    const { count, members } = await this.#link.ask({ type: "presence", room_id: this.name });
+    const { count, members } = await this.#link.request({ type: "presence", room_id: this.name });
     return { count: Number(count), members: members as string[] };
   }
 
   /** Leaves the room; messages that still wait are not sent. */
   async leave(): Promise<void> {
-    if (this.#wanted === undefined) return;
+    if (this.#requested === undefined) return;
     const member = this.#membership !== "out" && this.#link.open;
     this.#quit(new RealtimeError("CLOSED", "the room was left"));
-    if (member) await this.#link.ask({ type: "leave-room", room_id: this.name }).catch(() => undefined);
+    if (member) await this.#link.request({ type: "leave-room", room_id: this.name }).catch(() => undefined);
   }
 
   /** The connection is open. @internal */
   opened(): void {
-    if (this.#wanted !== undefined) this.#enter();
+    if (this.#requested !== undefined) this.#enter();
   }
 
   /** The connection is over. @internal */
@@ -185,11 +185,11 @@ export class Room {
         break;
       case "join-room":
         this.#events.emit("enter", String(frame.from));
-        this.#askPresence();
+        this.#requestPresence();
         break;
       case "leave-room":
         this.#events.emit("leave", String(frame.from));
-        this.#askPresence();
+        this.#requestPresence();
         break;
       case "feed":
         this.#events.emit("feed", frame.state as FeedState);
@@ -200,7 +200,7 @@ export class Room {
       case "left": {
         if (frame.reason === "TOKEN_EXPIRED" && typeof this.#options.token === "function") {
           this.lost();
-          if (this.#wanted !== undefined) this.#enter();
+          if (this.#requested !== undefined) this.#enter();
           break;
         }
         const error = new RealtimeError(
@@ -212,19 +212,19 @@ export class Room {
         break;
       }
       default:
-        if (frame.type === "members") this.#askPresence();
+        if (frame.type === "members") this.#requestPresence();
         this.#events.emit("frame", frame);
     }
   }
 
   #quit(error: RealtimeError): void {
     clearTimeout(this.#retry);
-    const wanted = this.#wanted;
-    this.#wanted = undefined;
+    const requested = this.#requested;
+    this.#requested = undefined;
     this.#membership = "out";
     this.#link.forget(this);
     this.#outbox.clear(error);
-    wanted?.reject(error);
+    requested?.reject(error);
   }
 
   #enter(): void {
@@ -236,22 +236,22 @@ export class Room {
   /** @param again the user has been notified of messages up to `since` */
   #join(since: Position | undefined, again: boolean): void {
     const { token } = this.#options;
-    const wanted = this.#wanted;
+    const requested = this.#requested;
     const attempt = ++this.#joins;
     const send = (known?: string): void => {
       if (this.#joins !== attempt) return;
       const position = since !== undefined && { since: { epoch: since.epoch, seq: since.seq } };
       this.#link
-        .ask({ ...this.#request(known), ...position }, ack => {
-          if (this.#wanted === wanted && ack.type === "ack")
+        .request({ ...this.#request(known), ...position }, ack => {
+          if (this.#requested === requested && ack.type === "ack")
             this.#acknowledged(since, ack as unknown as Position, again);
         })
-        .catch((error: RealtimeError) => this.#notJoined(error, wanted));
+        .catch((error: RealtimeError) => this.#notJoined(error, requested));
     };
     if (typeof token !== "function") send(token);
     else
       tokenOf(token, "join").then(send, (error: RealtimeError) => {
-        if (this.#joins === attempt) this.#notJoined(error, wanted);
+        if (this.#joins === attempt) this.#notJoined(error, requested);
       });
   }
 
@@ -272,7 +272,7 @@ export class Room {
     const attempt = this.#joins;
     tokenOf(token, "expiring")
       .then(next =>
-        this.joined && this.#joins === attempt ? this.#link.ask(this.#request(next)) : undefined,
+        this.joined && this.#joins === attempt ? this.#link.request(this.#request(next)) : undefined,
       )
       .catch(() => undefined);
   }
@@ -298,13 +298,14 @@ export class Room {
     this.#position ??= { epoch, seq };
     this.#membership = "in";
     this.#events.emit("joined", { again, missed: again ? Math.max(0, seq - this.#position.seq) : 0 });
-    this.#wanted?.resolve();
-    this.#askPresence();
+    this.#requested?.resolve();
+    this.#requestPresence();
     this.#outbox.resume();
   }
 
-  #notJoined(error: RealtimeError, wanted: Deferred | undefined): void {
-    if (this.#wanted !== wanted || wanted === undefined || error.reason === "CONNECTION_LOST") return;
+  #notJoined(error: RealtimeError, requested: Deferred | undefined): void {
+    if (this.#requested !== requested || requested === undefined || error.reason === "CONNECTION_LOST")
+      return;
     if (error.temporary) {
       this.#membership = "out";
       this.#retry = setTimeout(() => this.#enter(), retryDelay(error, this.#link));
@@ -351,13 +352,13 @@ export class Room {
   }
 
   /** Not more often than need be, however many come and go. */
-  #askPresence(): void {
+  #requestPresence(): void {
     if (!this.joined || !this.#events.has("members")) return;
     if (this.#presence !== "known") {
       this.#presence = "stale";
       return;
     }
-    this.#presence = "asked";
+    this.#presence = "requested";
     this.presence().then(
       presence => {
         if (this.joined) this.#events.emit("members", presence);
@@ -367,7 +368,7 @@ export class Room {
     setTimeout(() => {
       const stale = this.#presence === "stale";
       this.#presence = "known";
-      if (stale) this.#askPresence();
+      if (stale) this.#requestPresence();
     }, presenceIntervalMs);
   }
 }

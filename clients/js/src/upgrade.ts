@@ -91,7 +91,7 @@ export class BackgroundUpgrade implements Upgrade {
       for (const transport of this.#better)
         if (watch !== this.#watch || (await this.#try(transport, request, watch))) return;
     } catch {
-      // No token: the open connection asks for one when it needs it.
+      // No token: the open connection requests one when it needs it.
     }
     if (watch !== this.#watch) return;
     this.#underWay = false;
