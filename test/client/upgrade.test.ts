@@ -141,6 +141,19 @@ describe(`the client that has fallen back (${engineUnderTest()})`, () => {
     assert.equal(upgrades(proxy), 0);
   });
 
+  test("a client that is not to try better transports stays with the one that it has fallen back to", async t => {
+    const gateway = await serve(t);
+    const proxy = await startHttpProxy(t, gateway.httpPort);
+    const upgrade = { min: Number.POSITIVE_INFINITY };
+    const client = connectTo(t, proxy.port, { transports, upgrade });
+    const room = client.room("x", { from: "Ann" });
+    await room.join();
+    proxy.upgrades = true;
+    for (let n = 0; n < 30; n++) await room.send(`${n}`);
+    assert.deepEqual(client.state, { state: "open", transport: "sse" });
+    assert.equal(upgrades(proxy), 1);
+  });
+
   test("a client moves to a WebSocket also where its user may have one session, and the gateway ends the older one", async t => {
     const secret = "s".repeat(32);
     const gateway = await startTestGateway(

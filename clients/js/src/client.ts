@@ -22,7 +22,7 @@ export interface ClientOptions {
   readonly heartbeat?: number;
   /** Milliseconds before connecting again: the first wait, doubled each time, and the longest. Default 500, 15,000. */
   readonly backoff?: { readonly min?: number; readonly max?: number };
-  /** Milliseconds before transports earlier in `transports` than the open one are tried. Default 60,000, 600,000. */
+  /** Milliseconds before transports earlier in `transports` than the open one are tried: first, longest. Default 60,000, 600,000. */
   readonly upgrade?: { readonly min?: number; readonly max?: number };
   /** Frames that are sent at once after silence, and each second, as `realtime.limits` allow. Default 120, 18. */
   readonly rate?: { readonly burst?: number; readonly perSecond?: number };

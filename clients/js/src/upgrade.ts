@@ -8,6 +8,9 @@ import type {
   UpgradeOwner,
 } from "./transport.js";
 
+/** Browsers and Node.js run longer timers at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** While a fallback is open, tries the transports before it in the background, and moves to one that brings frames. */
 export class BackgroundUpgrade implements Upgrade {
   readonly #options: UpgradeOptions;
@@ -36,8 +39,9 @@ export class BackgroundUpgrade implements Upgrade {
   }
 
   begin(current: Transport): void {
-    const { transports } = this.#options;
-    this.#better = transports.slice(0, Math.max(0, transports.indexOf(current)));
+    const { transports, upgrade } = this.#options;
+    const better = upgrade.min === Number.POSITIVE_INFINITY ? 0 : transports.indexOf(current);
+    this.#better = transports.slice(0, Math.max(0, better));
     if (this.#better.length === 0) this.#changed = false;
     this.#schedule();
   }
@@ -70,7 +74,7 @@ export class BackgroundUpgrade implements Upgrade {
     clearTimeout(this.#timer);
     if (this.#better.length === 0) return;
     const { min, max } = this.#options.upgrade;
-    const longest = this.#changed ? 0 : Math.min(max, min * 2 ** this.#tries);
+    const longest = this.#changed ? 0 : Math.min(max, min * 2 ** this.#tries, longestTimerMs);
     // Clients that fell back together do not try together.
     this.#timer = setTimeout(
       () => {
