@@ -1,6 +1,8 @@
 import { Cancellation } from "../../net/cancellation.js";
-import { Code } from "../../status/code.js";
+import { Code, codeName } from "../../status/code.js";
 import { GatewayError } from "../../status/failure.js";
+import type { Span } from "../../telemetry/tracing/span.js";
+import { attemptsOf } from "../../upstream/attempt-spans.js";
 import type { CallStatus, Channel, StreamHandle } from "../../upstream/channel.js";
 import { maxTogether, type RoomDraft } from "../brokers/broker.js";
 import { requireTurn } from "../rooms/delivery.js";
@@ -57,6 +59,8 @@ export class FeedStream {
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #paused = false;
+  /** Undefined where it is not recorded. */
+  readonly #span: Span | undefined;
   /** Until nothing waits. */
   #publishing: Promise<void> | undefined;
 
@@ -64,17 +68,24 @@ export class FeedStream {
   constructor(owner: FeedStreamOwner, lease: FeedLease, channel: Channel, request: Uint8Array) {
     this.#owner = owner;
     this.#lease = lease;
+    const { path, upstream } = owner.plan;
+    const span = owner.hub.fanOut.traces?.tracer.root(`feed ${path.slice(1)}`);
+    span?.set("messaging.destination.name", lease.room);
+    this.#span = span;
     this.ended = new Promise<CallStatus>(resolve => {
       const handle = channel.stream({
-        path: owner.plan.path,
+        path,
         metadata: [],
         timeout: undefined,
         cancellation: this.#cancellation,
+        trace: attemptsOf(span, path, upstream),
         onHeaders: () => this.#open(),
         onMessage: message => this.#receive(message),
         onEnd: status => {
           const end = (): void => {
             if (this.#opened) owner.metrics.open--;
+            if (status.code !== Code.OK && !this.#cancellation.cancelled) span?.fail(codeName(status.code));
+            span?.end();
             resolve(status);
           };
           if (this.#publishing === undefined) end();
@@ -169,14 +180,12 @@ export class FeedStream {
   /** Tries until it works, or the stream is cancelled. */
   async #publish(drafts: readonly RoomDraft[]): Promise<void> {
     const lease = this.#lease;
-    const { hub, metrics } = this.#owner;
-    const { leases } = hub.broker;
+    const { metrics } = this.#owner;
     let together = drafts.length;
     for (let next = 0; next < drafts.length; ) {
       const batch = drafts.slice(next, next + together);
       try {
-        requireTurn(hub.room(lease.room), undefined);
-        if (!(await leases.publish(lease.room, batch, lease.token, lease.published))) {
+        if (!(await this.#give(batch))) {
           metrics.messages.refused.value += drafts.length - next;
           this.cancel();
           this.#owner.lost();
@@ -199,6 +208,20 @@ export class FeedStream {
       lease.published += batch.length;
       next += batch.length;
     }
+  }
+
+  /** @throws GatewayError TOO_MANY_PENDING where members are still to be sent too much, and as `BrokerLeases.publish` */
+  #give(batch: readonly RoomDraft[]): boolean | Promise<boolean> {
+    const { hub } = this.#owner;
+    const { room, token, published } = this.#lease;
+    requireTurn(hub.room(room), undefined);
+    const publish = () => hub.broker.leases.publish(room, batch, token, published);
+    const { traces } = hub.fanOut;
+    if (traces === undefined) return publish();
+    return traces.publish(room, undefined, publish, span => {
+      span.set("messaging.batch.message_count", batch.length);
+      if (this.#span !== undefined) span.link(this.#span);
+    });
   }
 }
 

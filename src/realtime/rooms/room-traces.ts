@@ -25,10 +25,14 @@ export class RoomTraces {
 
   constructor(readonly tracer: Tracer) {}
 
-  /** Publishes within a span, where the trace is recorded. */
-  publish<T>(room: string, parent: ParentSpan, publish: () => T): T {
+  /**
+   * Publishes within a span, where the trace is recorded.
+   * @param describe adds to the span
+   */
+  publish<T>(room: string, parent: ParentSpan, publish: () => T, describe?: (span: Span) => void): T {
     const span = beginSpan(this.tracer, parent, "publish", SpanKind.Producer);
     span?.set("messaging.destination.name", room);
+    if (span !== undefined) describe?.(span);
     const before = this.#publishing;
     this.#publishing = span ?? "unrecorded";
     try {

@@ -20,6 +20,8 @@ export interface SpanRecord {
   readonly startMs: number;
   readonly endMs: number;
   readonly attributes: readonly (readonly [name: string, value: string | number])[];
+  /** A span that it belongs with, maybe of another trace. */
+  readonly link: Pick<SpanRecord, "traceId" | "spanId"> | undefined;
   readonly status: number;
   readonly message: string | undefined;
 }
@@ -43,6 +45,13 @@ export function spanBytes(span: SpanRecord): Uint8Array {
   out.tag(8, FIXED64);
   out.fixed(nanoseconds(span.endMs), 8);
   for (const [name, value] of span.attributes) attribute(out, 9, name, value);
+  const { link } = span;
+  if (link !== undefined) {
+    out.message(13, each => {
+      each.field(1, Buffer.from(link.traceId, "hex"));
+      each.field(2, Buffer.from(link.spanId, "hex"));
+    });
+  }
   if (span.status !== SpanStatus.Unset) {
     const status = new WireWriter();
     if (span.message !== undefined) status.string(2, span.message);

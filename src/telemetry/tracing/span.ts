@@ -30,6 +30,7 @@ export class Span {
   readonly #kind: SpanKind;
   readonly #startedMs = performance.timeOrigin + performance.now();
   readonly #attributes: SpanRecord["attributes"][number][] = [];
+  #link: Span | undefined;
   #error: string | undefined;
   #failed = false;
   #over = false;
@@ -58,6 +59,11 @@ export class Span {
   set(name: string, value: string | number | undefined): void {
     if (value === undefined || this.#attributes.length >= maxAttributes) return;
     this.#attributes.push([name, typeof value === "string" ? cut(value) : value]);
+  }
+
+  /** Names a span that it belongs with, of another trace. */
+  link(other: Span): void {
+    this.#link = other;
   }
 
   /** @param endpoint `host:port`, a host, or the path of a socket */
@@ -90,6 +96,7 @@ export class Span {
         startMs: this.#startedMs,
         endMs: performance.timeOrigin + performance.now(),
         attributes: this.#attributes,
+        link: this.#link,
         status: this.#failed ? SpanStatus.Error : SpanStatus.Unset,
         message: this.#error,
       }),

@@ -32,6 +32,8 @@ message Span {
   repeated KeyValue attributes = 9;
   uint32 dropped_attributes_count = 10;
   uint32 dropped_events_count = 12;
+  message Link { bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; }
+  repeated Link links = 13;
   uint32 dropped_links_count = 14;
   Status status = 15;
   fixed32 flags = 16;
@@ -58,6 +60,8 @@ export interface ReceivedSpan {
   readonly kind: string;
   readonly nanoseconds: bigint;
   readonly attributes: Readonly<Record<string, string | number>>;
+  /** Spans that it is linked with, `<trace id> <span id>`. */
+  readonly links: readonly string[];
   readonly error: boolean;
   readonly resource: Readonly<Record<string, string | number>>;
 }
@@ -147,6 +151,7 @@ function decode(body: Buffer): ReceivedSpan[] {
             startTimeUnixNano: string;
             endTimeUnixNano: string;
             attributes: KeyValue[];
+            links: { traceId: number[]; spanId: number[] }[];
             status: { code: string } | null;
           }): ReceivedSpan => ({
             traceId: hex(span.traceId),
@@ -157,6 +162,7 @@ function decode(body: Buffer): ReceivedSpan[] {
             kind: span.kind.replace("SPAN_KIND_", ""),
             nanoseconds: BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano),
             attributes: valuesOf(span.attributes),
+            links: span.links.map(link => `${hex(link.traceId)} ${hex(link.spanId)}`),
             error: span.status?.code === "STATUS_CODE_ERROR",
             resource: valuesOf(group.resource.attributes),
           }),
