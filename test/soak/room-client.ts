@@ -75,8 +75,12 @@ export class RoomClient {
     return this.#client?.state.state ?? "closed";
   }
 
-  /** Connections to come are to that gateway; those that are open stay. */
+  /**
+   * Connections to come are to that gateway. Open WebSockets stay; the requests of a session are to one gateway, so its
+   * connections end.
+   */
   move(gateway: Gateway): void {
+    if (gateway !== this.gateway && this.#transport !== "websocket") this.#line.cut();
     this.gateway = gateway;
     this.#line.restore(gateway.port);
   }
