@@ -23,6 +23,8 @@ export interface LinkListener {
 /** Commands that may wait for their replies. */
 const maxPending = 10_000;
 const maxPauseMs = 2000;
+/** Milliseconds until it connects again to a server that takes connections and no commands. */
+const retryPauseMs = 500;
 
 /**
  * Two connections to the Redis server of the rooms, for commands and for subscriptions. Nothing waits while the server is away:
@@ -178,7 +180,10 @@ export class RedisLink {
       await this.#listener?.connecting(this.#commands);
     } catch (error) {
       this.#state.failed(error);
-      this.#reconnect();
+      // It may be a server that still starts, as a node of a cluster does.
+      setTimeout(() => {
+        if (!this.#state.ready) this.#reconnect();
+      }, retryPauseMs).unref();
       return;
     }
     this.#state.reached();
