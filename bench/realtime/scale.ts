@@ -233,8 +233,9 @@ class Storms {
       await this.#watchFrom(gateway);
     }
     const lives = gateways.map(({ admin }) => new Livez(admin));
-    const seconds = await during();
-    for (const live of lives) live.stop();
+    const seconds = await during().finally(() => {
+      for (const live of lives) live.stop();
+    });
     let cpu = 0;
     let stall = 0;
     let turn = 0;

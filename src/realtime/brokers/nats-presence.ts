@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { headers, type Msg } from "@nats-io/transport-node";
 import { type MemberChange, type RoomMember, roomKey, roomOfKey } from "./broker.js";
 import {
@@ -55,19 +54,19 @@ export class NatsPresence implements PresenceStore {
   }
 
   async write(node: string, changes: readonly RoomChange[], here: NodeMembers): Promise<void> {
-    const changed = new Map<string, { readonly room: string; readonly part: number }>();
+    const changed = new Map<string, Set<number>>();
     for (const { room, change } of changes) {
-      const part = partOf(change.session);
-      changed.set(`${roomKey(room)}.${part}`, { room, part });
+      const changedParts = changed.get(room) ?? new Set();
+      changed.set(room, changedParts.add(partOf(change.session)));
     }
-    const rooms = new Set(changes.map(({ room }) => room));
-    const emptied = [...rooms].filter(room => here.of(room).size === 0);
+    const emptied = [...changed.keys()].filter(room => here.of(room).size === 0);
     await this.#link.execute(async ({ messages, streams }) => {
-      const written = Array.from(changed.values(), ({ room, part }) => {
-        const all = [...here.of(room)].filter(([session]) => partOf(session) === part);
-        return messages.publish(`${this.#subject(room, node)}.${part}`, JSON.stringify(all));
-      });
-      await Promise.all(written);
+      const written = Array.from(changed, ([room, changedParts]) =>
+        Array.from(membersByPart(here.of(room), changedParts), ([part, members]) =>
+          messages.publish(`${this.#subject(room, node)}.${part}`, JSON.stringify(members)),
+        ),
+      );
+      await Promise.all(written.flat());
       await Promise.all(emptied.map(room => this.#purge(streams, `${this.#subject(room, node)}.*`)));
     });
     await this.publish(changes);
@@ -177,8 +176,21 @@ function keyOf(room: string): string {
   return room === "" ? noRoom : roomKey(room);
 }
 
+/** Looks at each member once, as a node may have thousands in a room, and all its sockets in the room "". */
+function membersByPart(
+  members: ReadonlyMap<string, string>,
+  wanted: ReadonlySet<number>,
+): ReadonlyMap<number, (readonly [session: string, from: string])[]> {
+  const found = new Map(Array.from(wanted, part => [part, [] as [string, string][]]));
+  for (const member of members) found.get(partOf(member[0]))?.push(member);
+  return found;
+}
+
+/** Called for every member of a room with each change: a cryptographic hash would take most of the time. */
 function partOf(session: string): number {
-  return (createHash("sha1").update(session).digest()[0] ?? 0) % parts;
+  let hash = 0;
+  for (let index = 0; index < session.length; index++) hash = (hash * 31 + session.charCodeAt(index)) | 0;
+  return (hash >>> 0) % parts;
 }
 
 function lastOfEach(entries: readonly LogEntry[]): LogEntry[] {
