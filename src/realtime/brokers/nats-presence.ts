@@ -179,9 +179,9 @@ function keyOf(room: string): string {
 /** Looks at each member once, as a node may have thousands in a room, and all its sockets in the room "". */
 function membersByPart(
   members: ReadonlyMap<string, string>,
-  wanted: ReadonlySet<number>,
+  requested: ReadonlySet<number>,
 ): ReadonlyMap<number, (readonly [session: string, from: string])[]> {
-  const found = new Map(Array.from(wanted, part => [part, [] as [string, string][]]));
+  const found = new Map(Array.from(requested, part => [part, [] as [string, string][]]));
   for (const member of members) found.get(partOf(member[0]))?.push(member);
   return found;
 }
