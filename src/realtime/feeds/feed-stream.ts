@@ -133,7 +133,8 @@ export class FeedStream {
   /** The messages that are published together next. */
   async #nextBatch(): Promise<readonly RoomDraft[]> {
     const drafts: RoomDraft[] = [];
-    for (let bytes = 0; drafts.length < maxTogether; ) {
+    // A reload that cancels the stream may have replaced the plan, too.
+    for (let bytes = 0; drafts.length < maxTogether && !this.#cancellation.cancelled; ) {
       const [message] = this.#waiting;
       if (message === undefined) break;
       const size = message.length + messageOverhead;
