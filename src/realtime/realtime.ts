@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import type { Authorizer, RoomAuthorizer } from "../auth/authorizer.js";
 import type { Authenticator } from "../auth/identity.js";
 import type { RequestOrigins } from "../auth/request-origins.js";
@@ -199,8 +199,10 @@ export class Realtime {
     const retries = Math.max(1, Math.ceil(drain / 1000));
     const retryAfter = (): number => 1 + Math.floor(Math.random() * retries);
     // Requests do not reach a gateway that drains for long: their clients are notified while they do.
-    for (const socket of [...this.#hub.open])
-      if (socket.byRequests) this.#hub.open.end(socket, CloseCode.restart, restarting(reason, retryAfter()));
+    for (const [index, socket] of [...this.#hub.open].filter(({ byRequests }) => byRequests).entries()) {
+      if (index > 0 && index % endedATurn === 0) await turn();
+      this.#hub.open.end(socket, CloseCode.restart, restarting(reason, retryAfter()));
+    }
     const sockets = [...this.#hub.open].filter(({ closed }) => !closed);
     const started = performance.now();
     const within = Math.min(drain * drainShare, sockets.length * closeSpacing);
@@ -250,6 +252,8 @@ const drainShare = 0.8;
 /** Milliseconds between two sockets, where there is time for that. */
 const closeSpacing = 10;
 const closeInterval = 20;
+/** Sessions without a WebSocket that are ended in one turn of the event loop. */
+const endedATurn = 200;
 /** Minimum time in which backends are notified of the last sockets. */
 const closeGraceMs = 1000;
 

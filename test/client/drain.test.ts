@@ -68,4 +68,34 @@ describe(`the client of a gateway that drains (${engineUnderTest()})`, () => {
     await publishing;
     await closing;
   });
+
+  test("each of hundreds of polls that wait when a drain begins is responded with the end of its session", async t => {
+    const gateway = await startTestGateway(`realtime: { ${served} }\nserver: { drain: 4s }\n`, {});
+    let closing: Promise<void> | undefined;
+    t.after(() => closing ?? gateway.close());
+    const url = `${gateway.url}/ws`;
+    const polls: Promise<{ readonly close?: { readonly code: number } }>[] = [];
+    for (let n = 0; n < 250; n++) {
+      const { session } = (await (await fetch(url, { method: "POST" })).json()) as { session: string };
+      const headers = { "protogate-session": session, "protogate-number": "1" };
+      const body = '{"type":"ping"}';
+      await fetch(url, {
+        method: "POST",
+        headers: { ...headers, "content-type": "application/x-ndjson" },
+        body,
+      });
+      const poll = async (received: string) => {
+        const response = await fetch(url, { headers: { ...headers, "protogate-received": received } });
+        return response.json() as Promise<{ readonly close?: { readonly code: number } }>;
+      };
+      // The second one waits.
+      await poll("0");
+      polls.push(poll("1"));
+    }
+    // By the responses to later requests the polls have arrived.
+    for (let n = 0; n < 10; n++) await (await fetch(url, { method: "POST" })).text();
+    closing = gateway.close(lingerMs);
+    for (const { close } of await Promise.all(polls)) assert.equal(close?.code, 1012);
+    await closing;
+  });
 });
