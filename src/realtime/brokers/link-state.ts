@@ -48,6 +48,13 @@ export class LinkState {
     this.#logger?.error({ error: errorMessage(error) }, "the realtime broker fails; trying again");
   }
 
+  /** Logs that all rooms begin a new epoch, since the server may have lost messages that it had confirmed. */
+  wentBack(): void {
+    this.#logger?.error(
+      "the server of the realtime broker may have lost messages that it had confirmed; all rooms begin a new epoch",
+    );
+  }
+
   #set(ready: boolean): void {
     this.#ready = ready;
     stateChanged();

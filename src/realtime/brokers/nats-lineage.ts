@@ -82,9 +82,7 @@ export class NatsLineage {
       if ((await this.#write(nats, next, last?.stored ?? 0)) === undefined) continue;
       this.#current = next;
       this.#lastSeen = undefined;
-      this.#link.failed(
-        new Error("the stream has lost messages that it had confirmed; all rooms begin a new epoch"),
-      );
+      this.#link.wentBack();
       return true;
     }
   }

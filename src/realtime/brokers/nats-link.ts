@@ -134,8 +134,9 @@ export class NatsLink {
     });
   }
 
-  failed(error: unknown): void {
-    this.#state.failed(error);
+  /** Logs that the server has lost what it had confirmed. */
+  wentBack(): void {
+    this.#state.wentBack();
   }
 
   async #connect(): Promise<void> {

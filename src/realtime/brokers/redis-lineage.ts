@@ -53,9 +53,7 @@ export class RedisLineage {
     const found = await redis.eval(checkLineage.lua, 1, ...this.#keys, ...args);
     const [current = 0, counted = 0, lost = 0] = (found as (string | number)[]).map(Number);
     this.#seen = { lineage: current, run, count: counted };
-    if (lost === 0) return;
-    const message = "Redis may have lost messages that it had confirmed; all rooms begin a new epoch";
-    this.#link.failed(new Error(message));
+    if (lost === 1) this.#link.wentBack();
   }
 
   close(): void {

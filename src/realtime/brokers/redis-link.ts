@@ -98,9 +98,9 @@ export class RedisLink {
     this.#timer.unref();
   }
 
-  /** Logs that something failed, once in a while. */
-  failed(error: unknown): void {
-    this.#state.failed(error);
+  /** Logs that the server has lost what it had confirmed. */
+  wentBack(): void {
+    this.#state.wentBack();
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ import {
 } from "../../../src/realtime/brokers/broker.js";
 import { retainedSignal, signalText } from "../../../src/realtime/brokers/signals.js";
 import { GatewayError } from "../../../src/status/failure.js";
+import { createLogger, type Logger } from "../../../src/telemetry/logger.js";
 import { createRecorder, type Recorder } from "./recorder.js";
 import { startWire, type TestServer } from "./servers.js";
 
@@ -20,7 +21,7 @@ export interface BrokerKind {
   readonly skip: string | false;
   start(): Promise<TestServer>;
   /** @param leaseMs after which a silent node is taken for dead; left out, as in use */
-  create(port: number, prefix: string, history: HistoryLimits, leaseMs?: number): Broker;
+  create(port: number, prefix: string, history: HistoryLimits, leaseMs?: number, logger?: Logger): Broker;
   /** How many connections of the server receive a room. */
   receivers(port: number, prefix: string, room: string): Promise<number>;
   /** False where nodes and their server cannot lose each other and live on. */
@@ -48,6 +49,9 @@ export function upTo(count: number, from = 1): number[] {
 export function describeBroker(kind: BrokerKind): void {
   describe(kind.name, { skip: kind.skip }, () => {
     let server: TestServer;
+    const log: string[] = [];
+    const logger = createLogger("error", { write: line => void log.push(line) });
+    const newEpochs = (): number => log.filter(line => line.includes("all rooms begin a new epoch")).length;
     const closing: (() => Promise<void>)[] = [];
     let prefixes = 0;
     before(async () => {
@@ -68,7 +72,7 @@ export function describeBroker(kind: BrokerKind): void {
       history = limits,
       leaseMs?: number,
     ): Promise<Node> => {
-      const broker = kind.create(port, name, history, leaseMs);
+      const broker = kind.create(port, name, history, leaseMs, logger);
       const recorder = createRecorder();
       closing.push(() => broker.close());
       await broker.start(recorder);
@@ -425,7 +429,9 @@ export function describeBroker(kind: BrokerKind): void {
         for (const text of ["lost 4", "lost 5"]) await publisher.broker.publish("general", draft(text));
         await member.recorder.until(() => textsOf(member).length === 5);
         assert.deepEqual(member.recorder.seqs("general"), upTo(5));
+        const before = newEpochs();
         await restart([member, publisher], server.restore);
+        assert.ok(newEpochs() > before);
         const published = [];
         for (const text of ["a", "b", "c"])
           published.push(await publisher.broker.publish("general", draft(text)));

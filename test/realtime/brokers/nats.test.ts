@@ -17,8 +17,8 @@ describeBroker({
   name: "NATS",
   skip,
   start: startNats,
-  create: (port, prefix, history, leaseMs) =>
-    createNatsBroker({ url: `nats://127.0.0.1:${port}`, prefix, history, logger: undefined, leaseMs }),
+  create: (port, prefix, history, leaseMs, logger) =>
+    createNatsBroker({ url: `nats://127.0.0.1:${port}`, prefix, history, logger, leaseMs }),
   receivers: (port, prefix, room) => subscriptions(port, `${prefix}.out.${roomKey(room)}`),
 });
 

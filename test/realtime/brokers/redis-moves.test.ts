@@ -116,13 +116,13 @@ describeBroker({
       },
     };
   },
-  create: (port, prefix, limits, leaseMs) =>
+  create: (port, prefix, limits, leaseMs, logger) =>
     createRedisBroker({
       url: `redis://127.0.0.1:${port}`,
       cluster: true,
       prefix,
       history: limits,
-      logger: undefined,
+      logger,
       leaseMs,
     }),
   receivers: (port, prefix, room) =>

@@ -24,8 +24,8 @@ describeBroker({
   name: "Redis",
   skip,
   start: startRedis,
-  create: (port, prefix, history, leaseMs) =>
-    createRedisBroker({ url: `redis://127.0.0.1:${port}/0`, prefix, history, logger: undefined, leaseMs }),
+  create: (port, prefix, history, leaseMs, logger) =>
+    createRedisBroker({ url: `redis://127.0.0.1:${port}/0`, prefix, history, logger, leaseMs }),
   receivers: (port, prefix, room) =>
     asking(port, async redis => {
       const [, count] = await redis.pubsub("NUMSUB", `${prefix}:channel:${roomKey(room)}`);
