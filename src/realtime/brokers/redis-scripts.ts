@@ -76,33 +76,7 @@ local epoch = place[1]
 local most, life, longest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local found = {epoch}
 local count = '0'
-local stored = false
-
-local function keep(number, text, at)
-  local size = #text + ${entryOverhead}
-  local freed = 0
-  local over = redis.call('XLEN', KEYS[2]) - most + 1
-  if over > 0 then
-    for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', over)) do
-      local place = entry[2][8]
-      if place and redis.call('XDEL', KEYS[6], place) == 1 then freed = freed + #entry[2][4] + ${entryOverhead} end
-    end
-  end
-  local place = redis.call('XADD', KEYS[6], '*', 'k', KEYS[2], 'n', number .. '-0', 's', size)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', at, 'o', place)
-  local bytes = redis.call('INCRBY', KEYS[7], size - freed)
-  for _ = 1, ${evictedAtOnce} do
-    local first = redis.call('XRANGE', KEYS[6], '-', '+', 'COUNT', 1)[1]
-    if not first then break end
-    local time = tonumber(string.match(first[1], '^%d+'))
-    if bytes <= tonumber(ARGV[5]) and time > now - longest then break end
-    redis.call('XDEL', KEYS[6], first[1])
-    local log, id = first[2][2], first[2][4]
-    local kept = redis.call('XRANGE', log, id, id)[1]
-    if kept and kept[2][8] == first[1] then redis.call('XDEL', log, id) end
-    bytes = redis.call('DECRBY', KEYS[7], first[2][6])
-  end
-end
+local stored
 
 for index = first, #ARGV, 3 do
   local key, at = ARGV[index + 1], ARGV[index + 2]
@@ -114,10 +88,31 @@ for index = first, #ARGV, 3 do
     local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 's', 1))
     local text = string.sub(ARGV[index], 1, -2) .. ',"seq":' .. number .. ',"epoch":"' .. epoch .. '"}'
     if most > 0 then
-      keep(number, text, at)
-      stored = true
+      local size = #text + ${entryOverhead}
+      local freed = 0
+      local over = redis.call('XLEN', KEYS[2]) - most + 1
+      if over > 0 then
+        for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', over)) do
+          local place = entry[2][8]
+          if place and redis.call('XDEL', KEYS[6], place) == 1 then freed = freed + #entry[2][4] + ${entryOverhead} end
+        end
+      end
+      local place = redis.call('XADD', KEYS[6], '*', 'k', KEYS[2], 'n', number .. '-0', 's', size)
+      redis.call('XADD', KEYS[2], 'MAXLEN', '=', most, number .. '-0', 'a', now, 't', text, 'n', at, 'o', place)
+      local bytes = redis.call('INCRBY', KEYS[7], size - freed)
+      for _ = 1, ${evictedAtOnce} do
+        local first = redis.call('XRANGE', KEYS[6], '-', '+', 'COUNT', 1)[1]
+        if not first then break end
+        local time = tonumber(string.match(first[1], '^%d+'))
+        if bytes <= tonumber(ARGV[5]) and time > now - longest then break end
+        redis.call('XDEL', KEYS[6], first[1])
+        local log, id = first[2][2], first[2][4]
+        local kept = redis.call('XRANGE', log, id, id)[1]
+        if kept and kept[2][8] == first[1] then redis.call('XDEL', log, id) end
+        bytes = redis.call('DECRBY', KEYS[7], first[2][6])
+      end
+      stored = number
       if key ~= '' then redis.call('ZADD', KEYS[3], number, key) end
-      redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(number) - most))
     end
     count = string.format('%.0f', redis.call('HINCRBY', KEYS[4], 'n', 1))
     redis.call('PUBLISH', ARGV[7], 'M' .. epoch .. ' ' .. number .. ' ' .. at .. ' ' .. count .. '\\n' .. text)
@@ -126,8 +121,11 @@ for index = first, #ARGV, 3 do
   end
 end
 if stored then
-  for _, key in ipairs({KEYS[2], KEYS[3]}) do redis.call('PEXPIRE', key, life) end
-  for _, key in ipairs({KEYS[6], KEYS[7]}) do redis.call('PEXPIRE', key, longest + ${headGrace}) end
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', tonumber(stored) - most))
+  redis.call('PEXPIRE', KEYS[2], life)
+  redis.call('PEXPIRE', KEYS[3], life)
+  redis.call('PEXPIRE', KEYS[6], longest + ${headGrace})
+  redis.call('PEXPIRE', KEYS[7], longest + ${headGrace})
   redis.call('ZADD', KEYS[5], now + life - longest, ARGV[8])
   redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - longest)
 end
