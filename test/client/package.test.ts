@@ -73,6 +73,7 @@ client.room("x").on("nothing", () => {});
     const child = spawn(process.execPath, ["client.mjs", `${url}/ws`], {
       cwd: folder,
       stdio: ["ignore", "pipe", "inherit"],
+      timeout: 60_000,
     });
     const output = text(child.stdout);
     const [code] = await once(child, "exit");
@@ -88,6 +89,7 @@ client.room("x").on("nothing", () => {});
     const child = spawn(process.execPath, ["fallback.mjs", `ws://127.0.0.1:${port}/ws`], {
       cwd: folder,
       stdio: ["ignore", "pipe", "inherit"],
+      timeout: 60_000,
     });
     const output = text(child.stdout);
     const [code] = await once(child, "exit");

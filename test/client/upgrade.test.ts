@@ -94,6 +94,24 @@ describe(`the client that has fallen back (${engineUnderTest()})`, () => {
       );
     });
 
+    test(`a client by ${name} that is closed as soon as it is open tries no other transport`, async t => {
+      const gateway = await serve(t);
+      const [proxy, otherProxy] = [
+        await startHttpProxy(t, gateway.httpPort),
+        await startHttpProxy(t, gateway.httpPort),
+      ];
+      const client = connectTo(t, proxy.port, { transports: ["websocket", fallback], upgrade: soon });
+      client.on("state", ({ state }) => {
+        if (state === "open") client.close();
+      });
+      client.connect();
+      await until(() => client.state.state === "closed");
+      // One that stays open tries several times meanwhile.
+      await openBy(connectTo(t, otherProxy.port, { transports: ["websocket", fallback], upgrade: soon }));
+      await until(() => upgrades(otherProxy) > 4);
+      assert.equal(upgrades(proxy), 1);
+    });
+
     test(`a stream of a client by ${name} is not cut off by the move to a WebSocket, which comes after it`, async t => {
       const ticks = await startTicks();
       t.after(() => ticks.close());

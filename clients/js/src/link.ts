@@ -260,8 +260,11 @@ export class Link {
     this.#unproven = transport;
     this.#heardAt = this.#tickedAt = this.#creditAt = performance.now();
     this.#credit = this.#options.rate.burst;
+    const attempt = this.#attempt;
     this.#set({ state: "open", transport: transport.name });
-    this.#owner.opened();
+    // Listeners may close the client.
+    if (attempt === this.#attempt) this.#owner.opened();
+    if (attempt !== this.#attempt) return;
     this.#upgrade?.begin(transport);
     this.#watch();
   }
