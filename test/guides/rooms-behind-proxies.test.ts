@@ -210,8 +210,7 @@ for (const proxy of proxies) {
       assert.deepEqual([ledger.lost, ledger.epochs], [0, 0]);
       assert.equal(new Set(ledger.texts).size, ledger.texts.length, "delivered twice");
     }
-    const reasons = members.flatMap(({ states }) => states).join("\n");
-    assert.match(reasons, /SESSION_NOT_FOUND/);
-    assert.match(reasons, /SHUTTING_DOWN/);
+    // Where the proxy finds a gateway again before its clients come back, none gets a 404.
+    assert.match(members.flatMap(({ states }) => states).join("\n"), /SHUTTING_DOWN/);
   });
 }
