@@ -60,8 +60,8 @@ export function pathText(template) {
   );
 }
 
-/** Lets a long path break behind slashes and dots. */
-function breakable(text) {
+/** Lets a long path or name break behind slashes and dots. */
+export function breakable(text) {
   return text.split(/(?<=[/.])/).flatMap((part, index) => (index === 0 ? [part] : [el("wbr"), part]));
 }
 

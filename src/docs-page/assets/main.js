@@ -1,6 +1,6 @@
 import { credentialsDialog, onCredentials } from "./credentials.js";
 import { readJson } from "./documents.js";
-import { announce, badge, clean, el, oneLine, pathText, prose, spans } from "./dom.js";
+import { announce, badge, breakable, clean, el, oneLine, pathText, prose, spans } from "./dom.js";
 import { ExplainPage } from "./explain-page.js";
 import { OperationPage } from "./operation-page.js";
 import { RoomsPage } from "./rooms-page.js";
@@ -209,7 +209,7 @@ function homePage() {
             el(
               "a",
               { class: "service-link", href: `#/service/${encodeURIComponent(service.name)}` },
-              service.name,
+              breakable(service.name),
             ),
             el("span", { class: "count" }, String(service.operations.length)),
             el("p", { class: "quiet" }, spans(oneLine(service.comment, 140))),
