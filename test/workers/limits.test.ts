@@ -117,6 +117,9 @@ server: { workers: 2, drain: 1s }`;
     });
 
     it("an event of LiveKit that is sent again is delivered once, whichever worker gets it and whichever is killed", async () => {
+      // Sockets that have just ended may still count.
+      served.write(yaml(2 * max));
+      assert.equal((await get(`${admin}/reload`, "POST")).status, 200);
       const client = new Client(
         new WebSocket(`ws://127.0.0.1:${port}/ws`, { headers: { "x-request-id": "member" } }),
       );
