@@ -143,9 +143,9 @@ export class Member {
 /** All messages of the bench are longer; handshakes of Socket.IO, pings and notices are told apart by these. */
 const shown = 12;
 
-/** `{"type":"join-room"` and `0{"sid"…`, `40{"sid"…` */
+/** `{"type":"join-room"`, `leave-room`, `members` and `ack`; `0{"sid"…`, `40{"sid"…` */
 function isNotice(bytes: Buffer, at: number): boolean {
   const first = bytes[at];
-  if (first === 0x7b) return bytes[at + 9] === 0x6a || bytes[at + 9] === 0x6c || bytes[at + 9] === 0x61;
+  if (first === 0x7b) return "jlma".includes(String.fromCharCode(bytes[at + 9] ?? 0));
   return first === 0x30 || (first === 0x34 && bytes[at + 1] === 0x30);
 }
