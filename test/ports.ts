@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { errorMessage } from "../src/net/error-text.js";
@@ -14,6 +15,11 @@ export async function freePorts(count: number): Promise<number[]> {
 export async function freePort(): Promise<number> {
   const [port] = await freePorts(1);
   return port as number;
+}
+
+/** A loopback address whose ports nobody else listens on. */
+export function ownHost(): string {
+  return `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
 }
 
 /**
@@ -40,7 +46,8 @@ export async function untilRefuses(port: number): Promise<void> {
   while (await accepts(port));
 }
 
-function accepts(port: number, host = "127.0.0.1"): Promise<boolean> {
+/** Whether somebody listens there now. */
+export function accepts(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, host);
     socket.once("connect", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { accepts } from "./ports.js";
 
 /**
  * Starts a proxy in the foreground, and resolves when it takes connections at `host` and `port`.
@@ -21,17 +21,9 @@ export async function startProxy(
   const exited = once(child, "exit").then(() => {
     over = true;
   });
-  while (!(await accepts(host, port))) assert.ok(!over, `${command} has ended: ${errors}`);
+  while (!(await accepts(port, host))) assert.ok(!over, `${command} has ended: ${errors}`);
   return () => {
     child.kill("SIGTERM");
     return exited;
   };
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, host);
-    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-    socket.once("connect", () => socket.destroy());
-  });
 }

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { engineUnderTest } from "../engine.js";
 import { startTestGateway } from "../gateway/harness.js";
+import { ownHost } from "../ports.js";
+import { startProxy } from "../proxy-process.js";
 import { connectTo, Ledger, served, transports } from "./members.js";
 
 interface Proxy {
@@ -80,8 +79,11 @@ for (const proxy of proxies.filter(({ old }) => old !== true || engineUnderTest(
   }, async t => {
     const gateway = await startTestGateway(`realtime: { ${served} }\nserver: { drain: 500ms }\n`, {});
     t.after(() => gateway.close());
-    const [host, port] = [`127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`, 8080];
-    await start(t, proxy, host, port, `127.0.0.1:${gateway.httpPort}`);
+    const [host, port] = [ownHost(), 8080];
+    const folder = mkdtempSync(join(tmpdir(), "protogate-proxy-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const args = proxy.prepare(folder, `${host}:${port}`, `127.0.0.1:${gateway.httpPort}`);
+    t.after(await startProxy([proxy.command, ...args], host, port));
     const url = `ws://${host}:${port}/ws`;
     // What a proxy keeps back is noticed by a missing response, where a part of it has come through at once.
     const responseTimeout = proxy.passes === "poll" ? 1000 : 5000;
@@ -99,40 +101,5 @@ for (const proxy of proxies.filter(({ old }) => old !== true || engineUnderTest(
     await ledger.has("19");
     assert.deepEqual([ledger.texts, ledger.lost], [sent, 0]);
     assert.deepEqual(client.state, { state: "open", transport: proxy.passes });
-  });
-}
-
-/** Starts it for one test, and resolves when it takes connections. */
-async function start(
-  t: TestContext,
-  proxy: Proxy,
-  host: string,
-  port: number,
-  gateway: string,
-): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "protogate-proxy-"));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const args = proxy.prepare(folder, `${host}:${port}`, gateway);
-  const child = spawn(proxy.command, args, { stdio: ["ignore", "ignore", "pipe"] });
-  let errors = "";
-  child.stderr.on("data", (data: Buffer) => {
-    errors += data;
-  });
-  let over = false;
-  const exited = once(child, "exit").then(() => {
-    over = true;
-  });
-  t.after(() => {
-    child.kill("SIGTERM");
-    return exited;
-  });
-  while (!(await accepts(host, port))) assert.ok(!over, errors);
-}
-
-function accepts(host: string, port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, host);
-    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-    socket.once("connect", () => socket.destroy());
   });
 }

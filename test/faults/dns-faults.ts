@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { createSocket, type RemoteInfo } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../ports.js";
+import { freePort, ownHost } from "../ports.js";
 import type { Response } from "../workers/served.js";
 import type { Fault } from "./fault.js";
 import { counted, EchoBackend, type FaultyGateway, named, until, withGateway } from "./system.js";
@@ -20,7 +19,7 @@ const ttlSeconds = 1;
 
 /** A DNS server whose records the fault decides, at an address of its own. */
 class Zone {
-  readonly address = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  readonly address = ownHost();
   records: Records = [];
   asked = 0;
   readonly #socket = createSocket("udp4");

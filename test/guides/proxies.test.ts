@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, type RequestOptions, request } from "node:https";
@@ -24,6 +23,7 @@ import { WebSocket } from "ws";
 import { readConfig } from "../../src/gateway/read-config.js";
 import { Authority, withoutOpenssl } from "../auth/certificates.js";
 import { Page } from "../docs/page.js";
+import { ownHost } from "../ports.js";
 import { startProxy } from "../proxy-process.js";
 import { rawMethod } from "../raw-method.js";
 import { type Served, serve } from "../workers/served.js";
@@ -114,7 +114,7 @@ services: [{ service: proxied.v1.Items, upstream: items }]
   );
   try {
     const { http, admin } = await served.logged(line => "http" in line);
-    const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
+    const host = ownHost();
     const gateway = `127.0.0.1:${http} send-proxy-v2 port ${admin}`;
     writeFileSync(
       join(folder, "haproxy.cfg"),
@@ -149,7 +149,7 @@ services: [{ service: proxied.v1.Items, upstream: items }]
 function behind(proxy: Proxy): void {
   const folder = mkdtempSync(join(tmpdir(), "protogate-proxy-"));
   // Ports of this address are nobody else's.
-  const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  const host = ownHost();
   const port = 8443;
   const agent = new Agent({ keepAlive: true });
   let backend: Backend;

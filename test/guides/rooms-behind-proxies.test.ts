@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { randomInt } from "node:crypto";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -11,7 +10,8 @@ import { type TestContext, test } from "node:test";
 import type { Room } from "../../clients/js/src/index.js";
 import { connectTo, fallbacks, Ledger, served } from "../client/members.js";
 import { Page } from "../docs/page.js";
-import { untilAccepts } from "../ports.js";
+import { ownHost } from "../ports.js";
+import { startProxy } from "../proxy-process.js";
 import { missing, startRedis } from "../realtime/brokers/servers.js";
 import { get, type Served, serve } from "../workers/served.js";
 
@@ -22,7 +22,11 @@ interface Proxy {
   /** How it chooses a gateway by a name in the URL, in place of the client's address. */
   byName(configuration: string): string;
   /** Writes its configuration of the page, without TLS. @returns how it is started */
-  prepare(folder: string, host: string, here: (text: string) => string): readonly string[];
+  prepare(
+    folder: string,
+    host: string,
+    here: (text: string) => string,
+  ): readonly [command: string, ...args: string[]];
 }
 
 const proxies: readonly Proxy[] = [
@@ -91,15 +95,8 @@ services: [{ service: test.v1.Echo, upstream: echo }]\n`,
     change(
       gateways.reduce((known, each, n) => known.replaceAll(`10.0.0.${n + 1}`, each.host), configuration),
     );
-  const [command = "", ...args] = proxy.prepare(folder, host, here);
-  const child = spawn(command, args, { stdio: "ignore" });
-  const exited = once(child, "exit");
-  t.after(async () => {
-    child.kill("SIGTERM");
-    await exited;
-    rmSync(folder, { recursive: true });
-  });
-  await untilAccepts(8080, exited, host);
+  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(await startProxy(proxy.prepare(folder, host, here), host, 8080));
   // Until the proxy has found the gateways.
   while ((await get(`http://${host}:8080/ws`)).status >= 500);
   return {
@@ -111,10 +108,6 @@ services: [{ service: test.v1.Echo, upstream: echo }]\n`,
       gateway.served = await startOne(gateway.host);
     },
   };
-}
-
-function ownHost(): string {
-  return `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
 }
 
 /** The sessions without a WebSocket of that gateway. */

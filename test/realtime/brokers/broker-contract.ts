@@ -13,7 +13,7 @@ import { retainedSignal, signalText } from "../../../src/realtime/brokers/signal
 import { GatewayError } from "../../../src/status/failure.js";
 import { createLogger, type Logger } from "../../../src/telemetry/logger.js";
 import { createRecorder, type Recorder } from "./recorder.js";
-import { startWire, type TestServer } from "./servers.js";
+import { startWire, type TestServer, type Wire } from "./servers.js";
 
 export interface BrokerKind {
   readonly name: string;
@@ -77,6 +77,12 @@ export function describeBroker(kind: BrokerKind): void {
       closing.push(() => broker.close());
       await broker.start(recorder);
       return { broker, recorder };
+    };
+    /** To the server; ends with the suite. */
+    const openWire = async (): Promise<Wire> => {
+      const wire = await startWire(server.port);
+      closing.push(wire.close);
+      return wire;
     };
     const ready = async ({ broker }: Node): Promise<void> => {
       while (!broker.ready) await new Promise(resolve => setTimeout(resolve, 10));
@@ -310,8 +316,7 @@ export function describeBroker(kind: BrokerKind): void {
       "a node that was cut off gets signals of that time once when it is back, and none from before its start",
       async () => {
         const name = prefix();
-        const wire = await startWire(server.port);
-        closing.push(wire.close);
+        const wire = await openWire();
         const a = await node(name);
         await a.broker.signal("before");
         const b = await node(name, wire.port);
@@ -333,8 +338,7 @@ export function describeBroker(kind: BrokerKind): void {
 
     outage("a node that was cut off gets what it missed, in order", async () => {
       const name = prefix();
-      const wire = await startWire(server.port);
-      closing.push(wire.close);
+      const wire = await openWire();
       const [a, b] = [await node(name), await node(name, wire.port)];
       await b.broker.subscribe("general");
       await a.broker.publish("general", draft("before"));
@@ -351,8 +355,7 @@ export function describeBroker(kind: BrokerKind): void {
 
     outage("a node that was cut off for too long gets the exact gap", async () => {
       const name = prefix();
-      const wire = await startWire(server.port);
-      closing.push(wire.close);
+      const wire = await openWire();
       const short = { ...limits, messages: 4 };
       const [a, b] = [await node(name, undefined, short), await node(name, wire.port, short)];
       const { epoch } = await b.broker.subscribe("general");
@@ -467,8 +470,7 @@ export function describeBroker(kind: BrokerKind): void {
       "rooms begin one new epoch when their server comes back from an older backup, however late nodes reconnect",
       async () => {
         const name = prefix();
-        const wire = await startWire(server.port);
-        closing.push(wire.close);
+        const wire = await openWire();
         const [first, late] = [await node(name), await node(name, wire.port)];
         const { epoch } = await late.broker.subscribe("general");
         await first.broker.publish("general", draft("kept"));
@@ -494,8 +496,7 @@ export function describeBroker(kind: BrokerKind): void {
       "a node that alone has seen messages which its server has lost makes rooms begin a new epoch, though others have published meanwhile",
       async () => {
         const name = prefix();
-        const wire = await startWire(server.port);
-        closing.push(wire.close);
+        const wire = await openWire();
         const [first, late] = [await node(name), await node(name, wire.port)];
         const { epoch } = await late.broker.subscribe("general");
         await restart([first, late], server.backUp);
@@ -709,8 +710,7 @@ export function describeBroker(kind: BrokerKind): void {
       "the members of a node that died leave once, announced by another node, which learns of their rooms",
       async () => {
         const name = prefix();
-        const wire = await startWire(server.port);
-        closing.push(wire.close);
+        const wire = await openWire();
         const a = await node(name, server.port, limits, 1500);
         const b = await node(name, wire.port, limits, 1500);
         for (const each of [a, b]) await each.broker.subscribe("general");
@@ -754,8 +754,7 @@ export function describeBroker(kind: BrokerKind): void {
 
     outage("a node that was cut off is notified of members that left or came when it is back", async () => {
       const name = prefix();
-      const wire = await startWire(server.port);
-      closing.push(wire.close);
+      const wire = await openWire();
       const a = await node(name, server.port, limits, 4000);
       const b = await node(name, wire.port, limits, 4000);
       for (const each of [a, b]) await each.broker.subscribe("general");
