@@ -58,8 +58,7 @@ export class NatsLineage {
   follow(text: string): boolean {
     const lineage = Number(text);
     if (!(lineage > this.#current)) return false;
-    this.#current = lineage;
-    this.#lastSeen = undefined;
+    this.#begin(lineage);
     return true;
   }
 
@@ -70,21 +69,22 @@ export class NatsLineage {
     for (;;) {
       const last = await this.#log.last(nats, lineageKey);
       const written = Number(last?.text ?? 0);
-      // Another node has noticed it: what this one has seen is of epochs that are over.
-      if (written > this.#current) {
-        this.#current = written;
-        this.#lastSeen = undefined;
-      }
+      if (written > this.#current) this.#begin(written);
       const state = await nats.streams.streams.info(this.#stream);
       const lost = written < this.#current || (await this.#isLost(nats, state.state.last_seq));
       if (!lost) return this.#current !== before;
       const next = Math.max(written, this.#current) + 1;
       if ((await this.#write(nats, next, last?.stored ?? 0)) === undefined) continue;
-      this.#current = next;
-      this.#lastSeen = undefined;
+      this.#begin(next);
       this.#link.wentBack();
       return true;
     }
+  }
+
+  /** What this node has seen is of epochs that are over. */
+  #begin(lineage: number): void {
+    this.#current = lineage;
+    this.#lastSeen = undefined;
   }
 
   /** Keeps the written entry while it counts. @param before milliseconds since 1970: older ones are written anew */

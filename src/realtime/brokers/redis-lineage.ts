@@ -4,10 +4,10 @@ import { clock, script } from "./redis-scripts.js";
 
 /** What this node has seen of the store. */
 interface Seen {
-  readonly lineage: number;
+  lineage: number;
   /** Of the server, and the most messages of all rooms that it has counted in that run. */
   readonly run: string;
-  readonly count: number;
+  count: number;
 }
 
 /** Milliseconds without any node after which nobody can say whether a restarted server went back meanwhile. */
@@ -25,6 +25,7 @@ export class RedisLineage {
   readonly #keys: readonly string[];
   readonly #lifeMs: number;
   readonly #timer: NodeJS.Timeout;
+  /** Another one after each connection. */
   #seen: Seen = { lineage: 0, run: "", count: 0 };
 
   /**
@@ -42,7 +43,7 @@ export class RedisLineage {
 
   /** So many messages of all rooms were counted when one was published. */
   saw(count: number): void {
-    if (count > this.#seen.count) this.#seen = { ...this.#seen, count };
+    if (count > this.#seen.count) this.#seen.count = count;
   }
 
   /** Before anything is published over a new connection. */
@@ -62,13 +63,13 @@ export class RedisLineage {
 
   async #beat(): Promise<void> {
     if (!this.#link.ready) return;
-    const { run } = this.#seen;
+    const seen = this.#seen;
     try {
       const found = await this.#link.run(beatLineage, this.#keys, [this.#lifeMs]);
       const [lineage = 0, count = 0] = found.map(Number);
-      const seen = this.#seen;
-      if (run !== seen.run) return;
-      this.#seen = { run, lineage: Math.max(lineage, seen.lineage), count: Math.max(count, seen.count) };
+      if (seen.run !== this.#seen.run) return;
+      this.#seen.lineage = Math.max(lineage, this.#seen.lineage);
+      this.saw(count);
     } catch {
       // The link has logged it; the next connection checks the lineage.
     }
